@@ -1,0 +1,62 @@
+/*
+ * The loops of edgews that touch every byte, in plain C99: no Python, no
+ * allocation, no I/O, no protocol decisions. A kernel stops at the first frame
+ * that is anything but a complete, final, unreserved data frame and leaves that
+ * frame to the state machine.
+ *
+ * The declarations between the two markers are also what cffi reads.
+ */
+#ifndef EDGEWS_KERNELS_H
+#define EDGEWS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* cffi: begin */
+#define EDGEWS_RUN_FRAMES 8192
+#define EDGEWS_RUN_BYTES 278528
+
+/* What reading one run leaves behind. */
+typedef struct {
+    size_t consumed;  /* position behind the last frame of the run */
+    uint32_t frames;  /* how many frames the run has */
+    uint32_t ascii;   /* 1 when no payload byte has its high bit set */
+    uint32_t ends[EDGEWS_RUN_FRAMES]; /* end of each payload in `out` */
+    uint8_t out[EDGEWS_RUN_BYTES];    /* payloads, a 0xFF behind each */
+} edgews_run;
+
+/* What looking at one run found. */
+typedef struct {
+    size_t consumed; /* position behind the last frame of the run */
+    size_t payload;  /* sum of the payload lengths */
+    size_t frames;   /* how many frames the run has */
+} edgews_span;
+
+/* Copy `length` bytes, from `source + from` to `target + to`, masked with the four bytes
+ * of `key`, of which byte `phase` (0-3) comes first. The two may be the very same place:
+ * then the bytes are masked where they are. Returns 1 when all that was written is ASCII. */
+int edgews_mask(uint8_t *target, size_t to, const uint8_t *source, size_t from,
+                size_t length, const uint8_t *key, unsigned phase);
+
+/* Read the one masked frame that is all of `data` into `out`, if it is plain (below) and
+ * fits into EDGEWS_RUN_BYTES. Returns payload length * 2 + (1 if text), or -1. */
+int64_t edgews_read_one(const uint8_t *data, size_t length, uint8_t *out);
+
+/* Read the frames from `start` on that share the opcode of the first one, until
+ * one is not plain: incomplete, fragmented, a control frame, with a reserved
+ * bit, with the other mask bit, not minimal, or longer than `limit` bytes. */
+void edgews_read_run(const uint8_t *data, size_t start, size_t length,
+                     size_t limit, int masked, edgews_run *run);
+
+/* Find the same run, text and binary mixed, and touch no payload. */
+void edgews_scan_run(const uint8_t *data, size_t start, size_t length,
+                     size_t limit, int masked, edgews_span *span);
+
+/* Write one masked frame: the opcode byte, the length, the four bytes of `key`
+ * and the masked payload. `target` has room for `length` + 14 bytes. Returns the
+ * size of the frame. */
+size_t edgews_build_masked(uint8_t *target, unsigned first, const uint8_t *payload,
+                           size_t length, const uint8_t *key);
+/* cffi: end */
+
+#endif

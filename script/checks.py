@@ -1,0 +1,182 @@
+"""Run every check and every test that this machine can run: what `script/test` does without arguments.
+
+Each part runs to its end, whatever became of the one before. The last lines name what
+could not run here and why, what failed, and how many tests passed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Their tests look at edgews from outside, where neither the backend nor `python -O` makes a
+# difference: they run once.
+OUTSIDE = ("browser", "node", "packaging", "sanitizer")
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+COMPILERS = ("clang", "gcc", "cc")
+
+# Seconds for one part; one that takes this long hangs.
+TIMEOUT = 600
+
+
+@dataclass
+class Part:
+    """One command, and what its success says."""
+
+    title: str
+    command: list[str]
+    env: dict[str, str] = field(default_factory=dict)
+    pytest: bool = False
+
+
+@dataclass
+class Totals:
+    """What the parts left behind."""
+
+    passed: int = 0
+    failed: int = 0
+    bad_parts: list[str] = field(default_factory=list)
+
+
+def sanitizes(compiler: str) -> bool:
+    """Say whether `compiler` builds programs with both sanitizers that also start."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "probe")
+        build = [compiler, "-x", "c", "-fsanitize=address,undefined", "-o", program, "-"]
+        try:
+            built = subprocess.run(build, input=b"int main(void) { return 0; }", capture_output=True)
+            return built.returncode == 0 and subprocess.run([program], capture_output=True).returncode == 0
+        except OSError:
+            return False
+
+
+def absent() -> Iterator[tuple[str, str]]:
+    """Yield each marker whose tests cannot run here, with the reason."""
+    if not any(map(shutil.which, CHROMIUM)):
+        yield "browser", "no chromium on PATH"
+    elif find_spec("playwright") is None:
+        yield "browser", "not installed: playwright"
+    if not any(map(shutil.which, COMPILERS)):
+        yield "compiler", "no C compiler on PATH"
+    if find_spec("edgews._kernels") is None:
+        yield "extension", "edgews was installed without its C extension"
+    if not shutil.which("node"):
+        yield "node", "no node on PATH"
+    if missing := [name for name in ("websockets", "wsproto") if find_spec(name) is None]:
+        yield "peers", f"not installed: {', '.join(missing)}"
+    if not any(map(sanitizes, COMPILERS)):
+        yield "sanitizer", "no C compiler with the address sanitizer"
+
+
+def checks() -> Iterator[Part]:
+    """Yield what reads the code without running it."""
+    yield Part("style and common mistakes (ruff check)", ["ruff", "check", "."])
+    yield Part("layout of the code (ruff format)", ["ruff", "format", "--check", "."])
+    typed = ["src", *(["tests/typing"] if (ROOT / "tests/typing").exists() else [])]
+    yield Part("types (mypy --strict)", ["mypy", "--strict", *typed])
+    yield Part(
+        "types (pyright)", ["pyright", "--project", "pyproject.toml"], {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    )
+
+
+def tests(missing: set[str]) -> Iterator[Part]:
+    """Yield what runs the code."""
+    backends = ("python",) if "extension" in missing else ("c", "python")
+    yield Part(
+        "layers A and B: each module has 100 % branch coverage from its own test file, in each backend",
+        [sys.executable, "script/coverage"],
+    )
+    inside = suite(without={*OUTSIDE, *missing})
+    for backend in backends:
+        yield Part(f"whole suite, backend {backend}", inside, {"EDGEWS_BACKEND": backend}, pytest=True)
+    # The variable, not the option: pytest-xdist does not hand options of the interpreter on.
+    optimized = {"EDGEWS_BACKEND": backends[0], "PYTHONOPTIMIZE": "1", "HYPOTHESIS_PROFILE": "brief"}
+    title = f"whole suite under python -O, backend {backends[0]}"
+    warning = "-Wignore:assertions not in test modules:pytest.PytestConfigWarning"
+    yield Part(title, [*inside, warning], optimized, pytest=True)
+    yield from fuzzing()
+    if outside := [name for name in OUTSIDE if name not in missing]:
+        command = suite(only=outside, without=missing & {"compiler", "extension", "peers"})
+        yield Part(f"from outside: {', '.join(outside)}", command, pytest=True)
+
+
+def fuzzing() -> Iterator[Part]:
+    """Yield a bounded run of the fuzzer."""
+    for package in ("fuzz", "tests.fuzz"):
+        if (ROOT / package.replace(".", "/") / "__main__.py").exists():
+            yield Part("fuzzing, 30 s", [sys.executable, "-m", package, "--seconds", "30"])
+
+
+def suite(*, only: list[str] | None = None, without: set[str]) -> list[str]:
+    """Return the pytest command for the tests with one of the markers `only`, and none of `without`."""
+    wanted = [f"({' or '.join(only)})"] if only else []
+    unwanted = [f"not ({' or '.join(sorted(without))})"] if without else []
+    select = " and ".join([*wanted, *unwanted])
+    # By group, so that the packaging tests share one set of built files.
+    spread = ["-n", str(max(2, os.cpu_count() or 2)), "--dist", "loadgroup"]
+    return [sys.executable, "-m", "pytest", "-q", *spread, *(["-m", select] if select else [])]
+
+
+def run(part: Part, totals: Totals) -> None:
+    """Run one part and add what became of it to `totals`."""
+    print(f"\n=== {part.title}", flush=True)
+    start = time.monotonic()
+    environment = {**os.environ, **part.env}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.xml")
+        command = [*part.command, f"--junit-xml={report}"] if part.pytest else part.command
+        try:
+            code = subprocess.run(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, timeout=TIMEOUT
+            ).returncode
+        except subprocess.TimeoutExpired:
+            print(f"not done after {TIMEOUT} s")
+            code = 1
+        if report.exists():
+            count(report, totals)
+    outcome = f"FAILED ({code})" if code else "passed"
+    print(f"--- {outcome} after {time.monotonic() - start:.0f} s", flush=True)
+    if code:
+        totals.bad_parts.append(part.title)
+
+
+def count(report: Path, totals: Totals) -> None:
+    """Add the figures of a JUnit report to `totals`."""
+    for result in ET.parse(report).getroot().iter("testsuite"):
+        tests, failed, skipped = (int(result.get(name, "0")) for name in ("tests", "failures", "skipped"))
+        failed += int(result.get("errors", "0"))
+        totals.failed += failed
+        totals.passed += tests - failed - skipped
+
+
+def main() -> int:
+    """Run all parts; return 0 if all of them passed."""
+    missing = dict(absent())
+    totals = Totals()
+    for part in (*checks(), *tests(set(missing))):
+        run(part, totals)
+    if missing and os.environ.get("EDGEWS_TEST_REQUIRE") == "all":
+        totals.bad_parts.append(f"EDGEWS_TEST_REQUIRE=all, but not run: {', '.join(missing)}")
+    print("\n=== in short")
+    for title in totals.bad_parts:
+        print(f"failed: {title}")
+    for name, reason in missing.items():
+        print(f"not run here: {name} ({reason})")
+    print(f"{totals.passed} passed, {totals.failed} failed", flush=True)
+    return 1 if totals.bad_parts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The kernels in C, through cffi. `backend_python` has the same functions and says what each returns."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from ._kernels import ffi, lib
+from .backend_python import read_one_unmasked
+from .frames import FINAL_TEXT, header_size
+
+__all__ = [
+    "build_masked",
+    "mask",
+    "mask_into",
+    "pin",
+    "read_one",
+    "read_one_unmasked",
+    "read_run",
+    "scan_run",
+]
+
+_CAPACITY: int = lib.EDGEWS_RUN_BYTES
+_LONGEST_HEADER = 14
+
+# Below this many bytes a slice of the buffer and then `decode` is the quicker way to a string; above
+# it, decoding straight from the memory saves a copy that counts.
+_SMALL = 4096
+
+# Up to this mean length `str.split` cuts a run faster than one slice for each message does.
+_SPLIT = 64
+
+_read_one = lib.edgews_read_one
+_read_run = lib.edgews_read_run
+_scan_run = lib.edgews_scan_run
+_build_masked = lib.edgews_build_masked
+_mask = lib.edgews_mask
+
+# Memory that is not cleared is not touched: a scratch takes up only what the largest run has used.
+_new = ffi.new_allocator(should_clear_after_alloc=False)
+
+
+# Memory for one run: `out`, the same as a buffer, and the run they are part of. Another thread may run
+# between a kernel and the look at what it left, so a scratch serves one call at a time.
+_Scratch: TypeAlias = tuple[Any, Any, Any]
+
+
+def _new_scratch() -> _Scratch:
+    run = _new("edgews_run *")
+    return run.out, ffi.buffer(run.out), run
+
+
+# As many scratches as ever were in use at once. Popping and appending are atomic.
+_free: list[_Scratch] = [_new_scratch()]
+_take = _free.pop
+_give = _free.append
+
+
+def _scratch() -> _Scratch:
+    try:
+        return _take()
+    except IndexError:
+        return _new_scratch()
+
+
+def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
+    """Return `data` masked with `key`, of which byte `phase` comes first."""
+    size = len(data)
+    if size > _CAPACITY:
+        masked = bytearray(size)
+        mask_into(pin(masked), 0, data, 0, size, key, phase)
+        return bytes(masked)
+    scratch = _scratch()
+    out, buffer, _ = scratch
+    _mask(out, 0, data, 0, size, key, phase)
+    copied: bytes = buffer[:size]
+    _give(scratch)
+    return copied
+
+
+def pin(memory: bytearray) -> Any:
+    """Return `memory` as `mask_into` takes it; as long as that is there, `memory` cannot be resized."""
+    return ffi.from_buffer("uint8_t[]", memory, require_writable=True)
+
+
+def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int = 0) -> bool:
+    """Write `size` bytes of `data`, masked, to pinned memory; say whether they are all ASCII.
+
+    The caller makes sure that the memory is large enough.
+    """
+    ascii: int = _mask(target, at, data, start, size, key, phase)
+    return ascii != 0
+
+
+def build_masked(first: int, payload: bytes, key: bytes) -> bytes:
+    """Return one whole masked frame whose first byte (FIN, RSV, opcode) is `first`."""
+    size = len(payload)
+    if size > _CAPACITY - _LONGEST_HEADER:
+        frame = bytearray(size + _LONGEST_HEADER)
+        with ffi.from_buffer("uint8_t[]", frame, require_writable=True) as pointer:
+            size = _build_masked(pointer, first, payload, size, key)
+        return bytes(memoryview(frame)[:size])
+    scratch = _scratch()
+    out, buffer, _ = scratch
+    built: bytes = buffer[: _build_masked(out, first, payload, size, key)]
+    _give(scratch)
+    return built
+
+
+def read_one(data: bytes, limit: int) -> str | bytes | None:
+    """Read the one masked plain message that is all of `data`; None if it is anything else."""
+    length = len(data)
+    # The frame is longer than its payload: the few bytes in between are for `read_run` to judge.
+    if length > limit:
+        return None
+    try:
+        scratch = _take()
+    except IndexError:
+        scratch = _new_scratch()
+    out, buffer, _ = scratch
+    found = _read_one(data, length, out)
+    size = found >> 1
+    if 0 <= size < _SMALL:
+        payload: bytes = buffer[:size]
+        _give(scratch)
+        if found & 1:
+            try:
+                return payload.decode()
+            except UnicodeDecodeError:
+                return None
+        return payload
+    try:
+        if found < 0:
+            return None
+        return str(memoryview(buffer)[:size], "utf-8") if found & 1 else buffer[:size]
+    except UnicodeDecodeError:
+        return None
+    finally:
+        _give(scratch)
+
+
+def read_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[str] | list[bytes], int]:
+    """Read the plain messages that stand side by side in `data` from `start` on."""
+    scratch = _scratch()
+    _, buffer, run = scratch
+    _read_run(data, start, len(data), limit, masked, run)
+    frames: int = run.frames
+    try:
+        if not frames:
+            return [], start
+        consumed: int = run.consumed
+        ends: list[int] = ffi.unpack(run.ends, frames)
+        used = ends[-1]
+        begin = 0
+        if data[start] == FINAL_TEXT and run.ascii:
+            joined = str(memoryview(buffer)[:used], "latin-1")
+            if used < frames * _SPLIT:
+                return joined.split("\xff"), consumed
+            return [joined[begin : (begin := end + 1) - 1] for end in ends], consumed
+        octets: bytes = buffer[:used]
+    finally:
+        _give(scratch)
+    if data[start] != FINAL_TEXT:
+        return [octets[begin : (begin := end + 1) - 1] for end in ends], consumed
+    try:
+        return [octets[begin : (begin := end + 1) - 1].decode() for end in ends], consumed
+    except UnicodeDecodeError:
+        return _decode_each(octets, ends, start, masked)
+
+
+def _decode_each(octets: bytes, ends: list[int], at: int, masked: bool) -> tuple[list[str], int]:
+    """Decode the payloads of a run one by one, up to the one that is not UTF-8: there is one."""
+    texts: list[str] = []
+    begin = 0
+    while True:
+        end = ends[len(texts)]
+        try:
+            texts.append(octets[begin:end].decode())
+        except UnicodeDecodeError:
+            return texts, at
+        at += header_size(end - begin, masked) + end - begin
+        begin = end + 1
+
+
+def scan_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[int, int, int]:
+    """Find the plain frames from `start` on without touching a payload."""
+    span = ffi.new("edgews_span *")
+    _scan_run(data, start, len(data), limit, masked, span)
+    return span.frames, span.payload, span.consumed

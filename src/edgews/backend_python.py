@@ -1,0 +1,163 @@
+"""The kernels in pure Python: what runs where the extension is missing, and the twin it is tested against.
+
+Each function has the contract that `backend_c` has; only the speed differs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .frames import FINAL_BINARY, FINAL_TEXT, LEAST_64, LENGTH_16, LENGTH_64, MASK_BIT, encode_header
+from .masking import KEY_SIZE
+
+_from_bytes = int.from_bytes
+
+
+def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
+    """Return `data` masked (or unmasked, which is the same) with `key`.
+
+    Args:
+        phase: how many bytes of the payload went before, modulo 4.
+
+    RFC 6455 §5.3.
+    """
+    size = len(data)
+    turned = key[phase:] + key[:phase] if phase else key
+    stream = (turned * ((size + 3) >> 2))[:size]
+    return (_from_bytes(data, "little") ^ _from_bytes(stream, "little")).to_bytes(size, "little")
+
+
+def pin(memory: bytearray) -> Any:
+    """Return `memory` as `mask_into` takes it; as long as that is there, `memory` cannot be resized."""
+    return memoryview(memory)
+
+
+def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int = 0) -> bool:
+    """Write `size` bytes of `data`, from `start` on, masked, to pinned memory from `at` on.
+
+    It spares a large payload a copy on its way into a buffer. The caller makes sure that the memory is
+    large enough.
+
+    Returns:
+        Whether they are all ASCII.
+    """
+    masked = mask(data[start : start + size], key, phase)
+    target[at : at + size] = masked
+    return masked.isascii()
+
+
+def build_masked(first: int, payload: bytes, key: bytes) -> bytes:
+    """Return one whole masked frame whose first byte (FIN, RSV, opcode) is `first`."""
+    return encode_header(first, len(payload), masked=True) + key + mask(payload, key)
+
+
+def _plain_frame(data: bytes, at: int, end: int, limit: int, masked: bool) -> tuple[int, int] | None:
+    """Return where the payload of the plain frame at `at` begins and ends, None if there is no such frame.
+
+    The caller has looked at the first byte. RFC 6455 §5.2.
+    """
+    body = at + 6 if masked else at + 2
+    if body > end:
+        return None
+    size = data[at + 1] - MASK_BIT if masked else data[at + 1]
+    if size >= LENGTH_16:
+        wide, least = (2, LENGTH_16) if size == LENGTH_16 else (8, LEAST_64)
+        body += wide
+        if size > LENGTH_64 or body > end:
+            return None
+        size = _from_bytes(data[at + 2 : at + 2 + wide], "big")
+        if size < least:
+            return None
+    stop = body + size
+    if size < 0 or size > limit or stop > end:
+        return None
+    return body, stop
+
+
+def read_one(data: bytes, limit: int) -> str | bytes | None:
+    """Read the one masked plain message that is all of `data`; None if it is anything else.
+
+    It does what `read_run` does for a run of one, which is how frames most often arrive.
+    """
+    return _read_one(data, limit, True)
+
+
+def read_one_unmasked(data: bytes, limit: int) -> str | bytes | None:
+    """Read the one unmasked plain message that is all of `data`; None if it is anything else.
+
+    There is nothing to unmask, so both backends use this one.
+    """
+    return _read_one(data, limit, False)
+
+
+def _read_one(data: bytes, limit: int, masked: bool) -> str | bytes | None:
+    end = len(data)
+    if not end or (data[0] != FINAL_TEXT and data[0] != FINAL_BINARY):
+        return None
+    frame = _plain_frame(data, 0, end, limit, masked)
+    if frame is None or frame[1] != end:
+        return None
+    body = frame[0]
+    payload = mask(data[body:], data[body - KEY_SIZE : body]) if masked else data[body:]
+    if data[0] == FINAL_BINARY:
+        return payload
+    try:
+        return payload.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def read_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[str] | list[bytes], int]:
+    """Read the plain messages that stand side by side in `data` from `start` on.
+
+    A run is made of complete, final data frames of one opcode, without reserved bits, with the mask
+    bit as `masked` says, with a minimal length of at most `limit` bytes, and text that is UTF-8. It
+    ends in front of the first frame that is anything else, which is the state machine's to judge.
+
+    Returns:
+        The messages, and the position behind the last of them.
+    """
+    messages: list[bytes] = []
+    texts: list[str] = []
+    at = start
+    end = len(data)
+    first = data[at] if at < end else 0
+    if first != FINAL_TEXT and first != FINAL_BINARY:
+        return messages, at
+    text = first == FINAL_TEXT
+    while at < end and data[at] == first:
+        frame = _plain_frame(data, at, end, limit, masked)
+        if frame is None:
+            break
+        body, stop = frame
+        payload = data[body:stop]
+        if masked:
+            payload = mask(payload, data[body - KEY_SIZE : body])
+        if text:
+            try:
+                texts.append(payload.decode())
+            except UnicodeDecodeError:
+                break
+        else:
+            messages.append(payload)
+        at = stop
+    return (texts if text else messages), at
+
+
+def scan_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[int, int, int]:
+    """Find the plain frames from `start` on, text and binary mixed, without touching a payload.
+
+    Returns:
+        How many frames, the sum of their payload lengths, and the position behind the last one.
+    """
+    frames = total = 0
+    at = start
+    end = len(data)
+    while at < end and data[at] in (FINAL_TEXT, FINAL_BINARY):
+        frame = _plain_frame(data, at, end, limit, masked)
+        if frame is None:
+            break
+        frames += 1
+        total += frame[1] - frame[0]
+        at = frame[1]
+    return frames, total, at

@@ -1,0 +1,273 @@
+"""HTTP/1.1 heads: h11 parses them, after a look at the raw bytes for what it would let through.
+
+h11 accepts a bare LF at the end of a line, folded lines and a few more relics that other parsers read
+differently; where two parsers differ, requests can be smuggled. Both readers take bytes in any pieces, in
+linear time, and keep no more than the limits allow.
+
+RFC 9112.
+"""
+
+from __future__ import annotations
+
+import re
+
+import h11
+
+from .errors import HandshakeError
+from .events import Request, Response
+from .headers import TOKEN, Headers
+from .limits import Limits
+
+_END = b"\r\n\r\n"
+
+# What no head may have: LF without CR, CR without LF, control characters. h11 takes quadratic time over
+# some of the latter behind many spaces. RFC 9110 §5.5.
+_FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# A line that does not begin with a name and its colon: it continues the one before (obs-fold), or has a space
+# or a non-ASCII byte in its name.
+_BAD_LINE = re.compile(rb"\n(?!" + TOKEN.encode() + rb"+:|\r\n|\Z)")
+_HOST = re.compile(rb"\nhost:", re.IGNORECASE)
+
+
+class HeadReader:
+    """Collect bytes up to the empty line, with the limits and the rules that hold for every head.
+
+    Several heads, a response behind interim ones, share the limit of one.
+    """
+
+    __slots__ = ("_data", "_limits", "_room")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._room = limits.max_header_size
+        self._data = bytearray()
+
+    @property
+    def has_data(self) -> bool:
+        """Whether anything has arrived."""
+        return bool(self._data)
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """Take the next bytes.
+
+        Returns:
+            The head with its empty line, and the bytes behind it; None as long as it is incomplete.
+
+        Raises:
+            HandshakeError: the head is too large (431), or malformed (400).
+
+        RFC 9112 §2.2, §5; RFC 6585 §5.
+        """
+        known = len(self._data)
+        # One byte more than there is room for, to see that it is too much.
+        self._data += data[: self._room + 1 - known]
+        end = self._data.find(_END, max(0, known - len(_END) + 1))
+        size = len(self._data) if end < 0 else end + len(_END)
+        # The fault that shows first counts, so that any split of the bytes gives the same answer. The search
+        # goes back one byte, for a CR that was last: whether LF follows it shows only now.
+        if _FORBIDDEN.search(self._data, max(0, known - 1), size):
+            raise HandshakeError("the head has a bare CR, a bare LF or a control character")
+        if size > self._room:
+            raise HandshakeError(f"the head is larger than {self._limits.max_header_size} bytes", status=431)
+        if end < 0:
+            return None
+        self._room -= size
+        head, rest = bytes(self._data[:size]), data[size - known :]
+        self._data.clear()
+        count = head.count(b"\n") - 2
+        if count > self._limits.max_header_count:
+            raise HandshakeError(f"the head has more than {self._limits.max_header_count} fields", status=431)
+        if _BAD_LINE.search(head):
+            raise HandshakeError("the head has a line that does not begin with a field name and its colon")
+        return head, rest
+
+
+class RequestReader:
+    """Read one request head, as a server."""
+
+    __slots__ = ("_head",)
+
+    def __init__(self, limits: Limits) -> None:
+        self._head = HeadReader(limits)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether anything has arrived."""
+        return self._head.has_data
+
+    def feed(self, data: bytes) -> tuple[Request, bytes] | None:
+        """Take the next bytes.
+
+        Returns:
+            The request and the bytes behind its head; None as long as it is incomplete.
+
+        Raises:
+            HandshakeError: it is malformed or too large, or it has a body; with the status to answer.
+
+        RFC 9112 §3, §5, §6.
+        """
+        complete = self._head.feed(data)
+        if complete is None:
+            return None
+        head, rest = complete
+        hosts = len(_HOST.findall(head))
+        if hosts > 1:
+            raise HandshakeError("Host is there more than once", header="Host")
+        parser = h11.Connection(h11.SERVER, max_incomplete_event_size=len(head))
+        parser.receive_data(head)
+        try:
+            event = parser.next_event()
+        except h11.RemoteProtocolError as error:
+            # h11 insists on Host, but does not say so in a way that a program could read.
+            if not hosts and b" HTTP/1.1\r\n" in head:
+                raise HandshakeError("Host is missing", header="Host") from None
+            raise HandshakeError(
+                f"malformed request: {_fault(error)}", status=error.error_status_hint
+            ) from None
+        # Of a complete head h11 makes a request, or it raises.
+        assert isinstance(event, h11.Request)
+        version = event.http_version.decode("latin-1")
+        if version not in ("1.0", "1.1"):
+            raise HandshakeError(f"HTTP/{version} is not supported here", status=505)
+        request = Request(
+            event.method.decode("latin-1"), event.target.decode("latin-1"), _fields(event), version
+        )
+        if not isinstance(parser.next_event(), h11.EndOfMessage):
+            header = "Transfer-Encoding" if request.headers.has("Transfer-Encoding") else "Content-Length"
+            raise HandshakeError("a request with a body is not served here", header=header)
+        return request, rest
+
+
+class ResponseReader:
+    """Read the response to one request, as a client."""
+
+    __slots__ = ("_body", "_head", "_limits", "_parser", "_response")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._head = HeadReader(limits)
+        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.max_header_size)
+        self._response: Response | None = None
+        self._body = bytearray()
+
+    def request(self, request: Request) -> bytes:
+        """Return the bytes of the request; call it once, first."""
+        head = self._parser.send(
+            h11.Request(
+                method=request.method,
+                target=request.target,
+                headers=[
+                    (name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers
+                ],
+            )
+        )
+        self._parser.send(h11.EndOfMessage())
+        return head or b""
+
+    def feed(self, data: bytes, eof: bool) -> tuple[Response, bytes] | None:
+        """Take the next bytes, or the end of the byte stream.
+
+        Returns:
+            The response and the bytes behind its head (a 101) or nothing (any other, whose body is cut
+            at `Limits.max_body_size`); None as long as it is incomplete.
+
+        Raises:
+            HandshakeError: it is malformed or too large, or the stream ended inside it.
+
+        RFC 9112 §4, §6.
+        """
+        while self._response is None:
+            try:
+                complete = self._head.feed(data)
+            except HandshakeError as error:
+                # The status to answer with is for servers.
+                error.status = 0
+                raise
+            if complete is None:
+                if eof:
+                    raise HandshakeError("the server ended the byte stream instead of answering", status=0)
+                return None
+            head, data = complete
+            self._parser.receive_data(head)
+            event = self._next()
+            if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+                return Response(101, _fields(event)), data
+            if isinstance(event, h11.Response):
+                self._response = Response(event.status_code, _fields(event))
+        if self._body_ends(data, eof):
+            self._response.body = bytes(self._body[: self._limits.max_body_size])
+            return self._response, b""
+        return None
+
+    def _body_ends(self, data: bytes, eof: bool) -> bool:
+        if data:
+            self._parser.receive_data(data)
+        if eof:
+            self._parser.receive_data(b"")
+        while True:
+            try:
+                event = self._next()
+            except HandshakeError:
+                # The status and what came of the body say more than the way in which the rest is broken.
+                return True
+            if isinstance(event, h11.Data):
+                self._body += event.data
+                if len(self._body) >= self._limits.max_body_size:
+                    return True
+            else:
+                return event is not h11.NEED_DATA
+
+    def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        try:
+            return self._parser.next_event()
+        except h11.RemoteProtocolError as error:
+            raise HandshakeError(f"malformed response: {_fault(error)}", status=0) from None
+
+
+def _fault(error: h11.RemoteProtocolError) -> str:
+    """Return what h11 found without what the peer sent, which may be long, and is nobody's to repeat."""
+    return str(error).partition(":")[0]
+
+
+def _fields(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
+    return Headers(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
+    )
+
+
+# The reason phrases that a response may need; a reason phrase means nothing to a program. RFC 9112 §4.
+_REASONS = {
+    101: "Switching Protocols",
+    200: "OK",
+    204: "No Content",
+    301: "Moved Permanently",
+    302: "Found",
+    304: "Not Modified",
+    307: "Temporary Redirect",
+    308: "Permanent Redirect",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    426: "Upgrade Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    505: "HTTP Version Not Supported",
+}
+
+
+def encode_response(response: Response) -> bytes:
+    """Return the bytes of a response whose fields were checked.
+
+    RFC 9112 §4, §5.
+    """
+    lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body

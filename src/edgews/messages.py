@@ -1,0 +1,92 @@
+"""Outgoing messages: what may be sent as text or binary, and messages framed once for many connections."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from .deflate import Deflater
+from .errors import InvalidValueError
+from .frames import FINAL_BINARY, FINAL_TEXT, RSV1, encode_header
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+
+
+def as_bytes(data: BytesLike) -> bytes:
+    """Return the octets of anything bytes-like; a number is refused, which `bytes` would take for a length.
+
+    Raises:
+        TypeError: `data` is not bytes-like.
+    """
+    return data if isinstance(data, bytes) else bytes(memoryview(data))
+
+
+def encode_text(text: str) -> bytes:
+    """Return the UTF-8 of a text message.
+
+    Raises:
+        TypeError: `text` is no `str`.
+        InvalidValueError: a lone surrogate, which has no UTF-8.
+
+    RFC 6455 §5.6.
+    """
+    try:
+        return text.encode()
+    except AttributeError:
+        raise TypeError(f"text must be a str, not {type(text).__name__}") from None
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(f"text cannot be encoded as UTF-8: {error.reason}") from None
+
+
+def check_utf8(data: BytesLike) -> bytes:
+    """Return `data` as bytes after making sure that it is UTF-8.
+
+    Raises:
+        InvalidValueError: it is not.
+    """
+    octets = as_bytes(data)
+    if not octets.isascii():
+        try:
+            octets.decode()
+        except UnicodeDecodeError as error:
+            raise InvalidValueError(f"data is not UTF-8: {error.reason} at {error.start}") from None
+    return octets
+
+
+class PreparedMessage:
+    """A message that is framed, and compressed, once, and sent to any number of connections.
+
+    Servers share the finished frame. Clients share the compressed payload alone, for each of their
+    frames needs a masking key of its own (RFC 6455 §5.3).
+    """
+
+    __slots__ = ("_deflated", "_frames", "first", "payload")
+
+    def __init__(self, message: str | BytesLike) -> None:
+        """Prepare `message`.
+
+        Raises:
+            InvalidValueError: text that has no UTF-8.
+        """
+        text = isinstance(message, str)
+        self.first = FINAL_TEXT if text else FINAL_BINARY
+        self.payload = encode_text(message) if isinstance(message, str) else as_bytes(message)
+        self._deflated: dict[tuple[int, int, int], bytes] = {}
+        self._frames: dict[tuple[int, int, int] | None, bytes] = {}
+
+    def deflated(self, deflater: Deflater) -> bytes:
+        """Return the payload compressed for every connection with an equal deflater."""
+        kind = deflater.kind
+        squeezed = self._deflated.get(kind)
+        if squeezed is None:
+            squeezed = self._deflated[kind] = deflater.alone(self.payload)
+        return squeezed
+
+    def frame(self, deflater: Deflater | None) -> bytes:
+        """Return the whole unmasked frame, compressed if there is a deflater."""
+        kind = None if deflater is None else deflater.kind
+        frame = self._frames.get(kind)
+        if frame is None:
+            payload = self.payload if deflater is None else self.deflated(deflater)
+            first = self.first if deflater is None else self.first | RSV1
+            frame = self._frames[kind] = encode_header(first, len(payload), masked=False) + payload
+        return frame

@@ -1,0 +1,14 @@
+"""Blocking connections: `connect` for a client, `serve` for a server with a thread for each connection.
+
+The names are those of the `websockets` package. Each connection has a thread of its own beside the caller's,
+which reads, answers Pings and keeps the timers while the application does something else.
+"""
+
+from __future__ import annotations
+
+from .client import connect
+from .errors import ConnectionClosed, InvalidHandshake
+from .server import Server, serve
+from .websocket import WebSocket
+
+__all__ = ["ConnectionClosed", "InvalidHandshake", "Server", "WebSocket", "connect", "serve"]

@@ -1,0 +1,26 @@
+"""What the adapter raises, beside the engine's `LocalProtocolError`."""
+
+from __future__ import annotations
+
+from edgews.errors import EdgewsError
+from edgews.events import Cause, Disconnected, Response
+
+
+class ConnectionClosed(EdgewsError):
+    """The connection has ended; `disconnected` says how and why."""
+
+    def __init__(self, disconnected: Disconnected) -> None:
+        super().__init__(f"closed with {disconnected.code}, {disconnected.cause}")
+        self.disconnected = disconnected
+
+
+class InvalidHandshake(EdgewsError):
+    """The server did not open the connection; `cause` says why.
+
+    `response` is its HTTP answer, None if none came whole or if it was a 101 that may not be accepted.
+    """
+
+    def __init__(self, cause: Cause, response: Response | None) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.response = response

@@ -1,0 +1,302 @@
+"""A server with a thread for each connection."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+import ssl as tls
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from edgews.events import Request, Response
+from edgews.extensions import PerMessageDeflate
+from edgews.frames import CloseCode
+from edgews.handshake import choose_subprotocol
+from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from edgews.server import ServerConnection
+
+from .errors import ConnectionClosed
+from .poller import Poller
+from .streams import Stream, TlsStream
+from .websocket import WebSocket
+
+_log = logging.getLogger("edgews.sync")
+
+# How long to leave the listening socket alone when the system has no more descriptors or threads (seconds),
+# unless a connection ends before.
+_SHORTAGE_PAUSE = 1.0
+
+
+class Server:
+    """A listening socket and its connections; `serve` makes it.
+
+    As a context manager it shuts down at the end of the block.
+
+    Attributes:
+        address: where it listens, as the `socket` module gives it.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[WebSocket], None],
+        sock: socket.socket,
+        *,
+        ssl: tls.SSLContext | None,
+        process_request: Callable[[Request], Response | None] | None,
+        subprotocols: Sequence[str],
+        select_subprotocol: Callable[[Request], str | None] | None,
+        origins: Sequence[str | None] | None,
+        compression: PerMessageDeflate | None,
+        limits: Limits,
+        timeouts: Timeouts,
+        max_connections: int,
+    ) -> None:
+        self._handler = handler
+        self._sock = sock
+        self._ssl = ssl
+        self._process_request = process_request
+        self._subprotocols = subprotocols
+        self._select_subprotocol = select_subprotocol
+        self._origins = origins
+        self._compression = compression
+        self._limits = limits
+        self._timeouts = timeouts
+        self._max_connections = max_connections
+        sock.setblocking(False)
+        self.address: Any = sock.getsockname()
+        # Guards all below.
+        self._changed = threading.Condition()
+        # Threads of connections; the connection is there once its socket is set up.
+        self._threads: dict[threading.Thread, WebSocket | None] = {}
+        self._serving = False
+        self._stopping = False
+        self._poller = Poller(sock)
+
+    def serve_forever(self) -> None:
+        """Accept connections until `shutdown` is called, on this thread.
+
+        Each connection gets a thread for the handler and one for its byte stream. When there are as many
+        connections as `max_connections`, further ones wait in the queue of the operating system.
+        """
+        with self._changed:
+            if self._serving or self._stopping:
+                raise RuntimeError("the server is running, or was shut down")
+            self._serving = True
+        try:
+            paused_until = -math.inf
+            while not self._stopping:
+                now = monotonic()
+                accepting = now >= paused_until and len(self._threads) < self._max_connections
+                if accepting:
+                    paused_until = self._accept(now)
+                pause = paused_until - now if paused_until > now else None
+                self._poller.wait(read=accepting and pause is None, write=False, timeout=pause)
+        finally:
+            with self._changed:
+                self._serving = False
+                self._changed.notify_all()
+
+    def shutdown(self, timeout: float | None = None) -> None:
+        """Stop accepting, close every connection with 1001, and wait until they are gone.
+
+        Handlers learn of it by `ConnectionClosed`. Nothing is left of the server afterwards: no descriptor,
+        and no thread except of handlers that have not returned. Any thread may call it, a handler's too.
+
+        Args:
+            timeout: seconds after which connections that are still there are dropped; None leaves it to
+                `Timeouts.close` and to the handlers.
+        """
+        deadline = math.inf if timeout is None else monotonic() + timeout
+        with self._changed:
+            if self._stopping:
+                return
+            self._stopping = True
+            self._poller.wake()
+            self._changed.wait_for(lambda: not self._serving)
+            self._sock.close()
+            self._poller.close()
+            connections = [ws for ws in self._threads.values() if ws is not None]
+            # One without an identity was about to start when Ctrl-C came.
+            threads = [
+                thread
+                for thread in self._threads
+                if thread.ident and thread is not threading.current_thread()
+            ]
+        for ws in connections:
+            ws._go_away()
+        for thread in threads:
+            thread.join(None if deadline == math.inf else max(0.0, deadline - monotonic()))
+        for ws in connections:
+            ws._abort()
+            ws._join()
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def _accept(self, now: float) -> float:
+        """Take one connection from the queue; return until when to take no more."""
+        try:
+            sock, _ = self._sock.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            return -math.inf
+        except OSError as error:
+            _log.error("cannot accept a connection: %s", error)
+            return now + _SHORTAGE_PAUSE
+        thread = threading.Thread(target=self._run, args=(sock,), name=f"edgews-{sock.fileno()}", daemon=True)
+        with self._changed:
+            self._threads[thread] = None
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _log.error("cannot start a thread: %s", error)
+            sock.close()
+            self._forget(thread)
+            return now + _SHORTAGE_PAUSE
+        return -math.inf
+
+    def _run(self, sock: socket.socket) -> None:
+        """Serve one connection from its beginning to its end."""
+        thread = threading.current_thread()
+        try:
+            ws = self._open(sock, thread.name)
+            if ws is None:
+                return
+            try:
+                self._converse(ws)
+            finally:
+                ws._join()
+        finally:
+            self._forget(thread)
+
+    def _forget(self, thread: threading.Thread) -> None:
+        with self._changed:
+            del self._threads[thread]
+            if not self._stopping:
+                self._poller.wake()
+
+    def _open(self, sock: socket.socket, name: str) -> WebSocket | None:
+        conn = ServerConnection(
+            limits=self._limits, timeouts=self._timeouts, compression=self._compression, origins=self._origins
+        )
+        try:
+            if self._ssl is None:
+                stream = Stream(sock)
+            else:
+                stream = TlsStream(sock, self._ssl, server_side=True, server_hostname=None)
+            ws = WebSocket(conn, stream, self._timeouts, name)
+        except (OSError, RuntimeError) as error:
+            # The client is gone already, or descriptors or threads have run out.
+            _log.error("cannot serve a connection: %s", error)
+            sock.close()
+            return None
+        with self._changed:
+            self._threads[threading.current_thread()] = ws
+            if self._stopping:
+                ws._abort()
+        return ws
+
+    def _converse(self, ws: WebSocket) -> None:
+        request = ws._wait_request()
+        if request is None:
+            return
+        try:
+            response = None if self._process_request is None else self._process_request(request)
+            if response is not None:
+                ws._reject(response.status, response.headers, response.body)
+                return
+            if not ws._accept(self._choose(request)):
+                return
+        except Exception:
+            _log.exception("cannot answer the request for %s", request.target)
+            ws._reject(500, (), "Internal Server Error\n")
+            return
+        try:
+            self._handler(ws)
+        except ConnectionClosed:
+            pass
+        except Exception:
+            _log.exception("the handler of a connection failed")
+            ws.close(CloseCode.INTERNAL_ERROR)
+        else:
+            ws.close()
+
+    def _choose(self, request: Request) -> str | None:
+        if self._select_subprotocol is not None:
+            return self._select_subprotocol(request)
+        return choose_subprotocol(request, self._subprotocols)
+
+
+def serve(
+    handler: Callable[[WebSocket], None],
+    host: str | None = None,
+    port: int | None = None,
+    *,
+    sock: socket.socket | None = None,
+    ssl: tls.SSLContext | None = None,
+    process_request: Callable[[Request], Response | None] | None = None,
+    subprotocols: Sequence[str] = (),
+    select_subprotocol: Callable[[Request], str | None] | None = None,
+    origins: Sequence[str | None] | None = None,
+    compression: PerMessageDeflate | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    max_connections: int = 250,
+) -> Server:
+    """Listen; `Server.serve_forever` then serves.
+
+    Args:
+        handler: called with each open connection, on a thread of its own. The connection is closed with 1000
+            when it returns, with 1011 when it raises.
+        host: a name or address; None and an empty one stand for every address.
+        port: 0 lets the system choose; `Server.address` tells.
+        sock: a listening socket to use instead, which then belongs to the server.
+        ssl: the context for TLS, None for none.
+        process_request: called with each HTTP request, on the connection's thread. A `Response` is sent
+            instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
+            None is answered with 426.
+        subprotocols: supported; the client's first choice among them is taken.
+        select_subprotocol: called instead with the request; returns one that the client offered, or None.
+        origins: the origins that are let in; None in it stands for a request without an Origin field, None
+            instead of it lets everyone in.
+        compression: the wish for permessage-deflate, None for none.
+        limits: sizes in bytes.
+        timeouts: times in seconds.
+        max_connections: each one costs two threads and three descriptors, and the memory that `limits` allow.
+            The default keeps within the 1,024 descriptors that systems commonly give a process.
+
+    Raises:
+        OSError: the address cannot be had.
+
+    RFC 6455 §4.2.
+    """
+    if max_connections < 1:
+        raise ValueError(f"max_connections is {max_connections!r}; it must be 1 or more")
+    return Server(
+        handler,
+        _listen(host, port or 0) if sock is None else sock,
+        ssl=ssl,
+        process_request=process_request,
+        subprotocols=subprotocols,
+        select_subprotocol=select_subprotocol,
+        origins=origins,
+        compression=compression,
+        limits=limits,
+        timeouts=timeouts,
+        max_connections=max_connections,
+    )
+
+
+def _listen(host: str | None, port: int) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN)

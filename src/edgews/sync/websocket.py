@@ -1,0 +1,289 @@
+"""A connection over blocking calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from edgews.client import ClientConnection
+from edgews.errors import StateError
+from edgews.events import Request
+from edgews.frames import CloseCode
+from edgews.headers import HeadersLike
+from edgews.limits import Timeouts
+from edgews.messages import BytesLike
+from edgews.server import ServerConnection
+from edgews.states import State
+
+from .errors import ConnectionClosed
+from .pump import MESSAGE_COST, NOW, Pump
+from .streams import Stream
+
+
+class WebSocket(Pump):
+    """A connection; `connect` and `serve` make it.
+
+    One thread may send while another receives, and any thread may close. Iterating gives the messages as they
+    come, and ends after a closing handshake; any other end raises `ConnectionClosed`. As a context manager it
+    closes with 1000 at the end of the block, or with 1011 when an exception leaves it.
+
+    Attributes:
+        request: the opening handshake's request; on the server's side it is there from the beginning.
+        response: the server's answer, for a client.
+        subprotocol: what was agreed, None for none.
+        remote_address, local_address: as the `socket` module gives them.
+        closed: how the connection ended, None as long as it has not.
+    """
+
+    def __init__(
+        self, conn: ClientConnection | ServerConnection, stream: Stream, timeouts: Timeouts, name: str
+    ) -> None:
+        self.remote_address: Any = stream.sock.getpeername()
+        self.local_address: Any = stream.sock.getsockname()
+        self._receivers = 0
+        super().__init__(conn, stream, timeouts, name)
+
+    # What the application calls
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that was agreed, None for none."""
+        return self._conn.subprotocol
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds between the last answered Ping and its Pong, None before the first.
+
+        When the Pong came while the application was busy with a message, it is up to a second too much.
+        """
+        return self._conn.latency
+
+    def send(self, message: str | BytesLike, *, compress: bool | None = None) -> None:
+        """Send a `str` as a text message, anything bytes-like as a binary message.
+
+        Returns when the operating system has all of it. That takes as long as the peer takes to read; a peer
+        that takes nothing for `Timeouts.ping_timeout` seconds is given up.
+
+        Args:
+            compress: True or False decides where permessage-deflate was agreed; None leaves it to the
+                configured threshold.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            InvalidValueError: text that has no UTF-8.
+        """
+        with self._lock:
+            self._wait_written()
+            try:
+                data = self._conn.send(message, compress=compress)
+            except StateError:
+                raise self._wait_closed() from None
+            self._write(data)
+            self._wait_written()
+
+    def recv(self, timeout: float | None = None) -> str | bytes:
+        """Return the next message: a `str` for text, `bytes` for binary.
+
+        Messages that came before the end of the connection are returned before the end is raised. One thread
+        should receive at a time.
+
+        Args:
+            timeout: seconds to wait; None waits for as long as it takes.
+
+        Raises:
+            TimeoutError: no message has come in time.
+            ConnectionClosed: the connection has ended, and there is no more to receive.
+        """
+        with self._lock:
+            if not self._inbox:
+                # The application has come back, so what it wanted to answer is answered.
+                self._held_until = NOW
+                self._draw(monotonic())
+                self._flush()
+                if not self._inbox and not self._watched[0]:
+                    self._poller.wake()
+            self._receivers += 1
+            try:
+                if not self._changed.wait_for(lambda: self._inbox or self.closed is not None, timeout):
+                    raise TimeoutError(f"no message within {timeout} s")
+            finally:
+                self._receivers -= 1
+            if not self._inbox:
+                raise self._error()
+            message = self._inbox.popleft()
+            self._inbox_cost -= len(message) + MESSAGE_COST
+            self._hold(monotonic())
+            if self._receivers:
+                # Another thread has nothing to answer.
+                self._held_until = NOW
+                self._poller.wake()
+            return message
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        while True:
+            try:
+                message = self.recv()
+            except ConnectionClosed as error:
+                if error.disconnected.clean:
+                    return
+                raise
+            yield message
+
+    def ping(self, timeout: float | None = 20.0) -> float:
+        """Send a Ping and wait for its Pong.
+
+        Messages that come in front of the Pong wait for `recv`; a Pong behind more of them than the inbox
+        holds is not seen.
+
+        Args:
+            timeout: seconds to wait; None waits until the connection ends.
+
+        Returns:
+            Seconds until the Pong came.
+
+        Raises:
+            TimeoutError: no Pong has come in time.
+            ConnectionClosed: the connection is closing or closed.
+        """
+        payload = os.urandom(4)
+        with self._lock:
+            try:
+                data = self._conn.send_ping(payload)
+            except StateError:
+                raise self._wait_closed() from None
+            start = monotonic()
+            self._pings[payload] = None
+            try:
+                self._write(data)
+                self._poller.wake()
+                answered = self._changed.wait_for(
+                    lambda: self._pings[payload] is not None or self.closed is not None, timeout
+                )
+                end = self._pings[payload]
+            finally:
+                del self._pings[payload]
+            if end is not None:
+                return end - start
+            if answered:
+                raise self._error()
+            raise TimeoutError(f"no Pong within {timeout} s")
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the connection, and wait until it is closed.
+
+        That is when the peer has said Close too and has ended its byte stream, or after the close timeout.
+        Messages that come meanwhile can still be received, as far as the inbox has room; the rest is dropped.
+        Closing again does nothing but wait.
+
+        Args:
+            code: 1000-1003, 1007-1014 or 3000-4999.
+            reason: at most 123 bytes of UTF-8.
+
+        Raises:
+            InvalidValueError: a code or reason that may not be sent.
+        """
+        self._start_close(code, reason)
+        self._join()
+
+    def __enter__(self) -> WebSocket:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, ConnectionClosed):
+            self.close()
+        else:
+            self.close(CloseCode.INTERNAL_ERROR)
+
+    # What `connect` and `serve` call
+
+    def _start_close(self, code: int, reason: str = "") -> None:
+        with self._lock:
+            if self._opened and self._conn.state is State.OPEN:
+                self._write(self._conn.send_close(code, reason))
+            self._leaving = True
+            self._poller.wake()
+
+    def _accept(self, subprotocol: str | None) -> bool:
+        """As a server, open the connection; say whether it is open."""
+        with self._lock:
+            conn = self._server()
+            try:
+                self._write(conn.accept(subprotocol=subprotocol))
+            except StateError:
+                # The client has gone, or its time is up.
+                return False
+            # Not for a plain HTTP request, which was answered with 426.
+            self._opened = conn.state is State.OPEN
+            self._feed(conn.receive_data(b""))
+            self._poller.wake()
+            return self._opened
+
+    def _reject(self, status: int, headers: HeadersLike, body: str | bytes) -> None:
+        """As a server, answer with another HTTP response, and wait until it is delivered."""
+        with self._lock:
+            # A StateError: the client has gone, or its time is up.
+            with suppress(StateError):
+                self._write(self._server().reject(status, headers=headers, body=body))
+            self._poller.wake()
+        self._join()
+
+    def _server(self) -> ServerConnection:
+        assert isinstance(self._conn, ServerConnection)
+        return self._conn
+
+    def _go_away(self) -> None:
+        """As a server that stops, close with 1001; drop what is not open yet."""
+        if self._opened:
+            self._start_close(CloseCode.GOING_AWAY)
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        """Drop the connection without a word."""
+        with self._lock:
+            self._aborted = True
+            self._poller.wake()
+
+    def _join(self, timeout: float | None = None) -> bool:
+        """Wait until nothing is left of the connection; say whether that came in time."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _wait_open(self) -> bool:
+        """As a client, wait for the server's answer; say whether it opened the connection."""
+        with self._lock:
+            self._changed.wait_for(lambda: self._opened or self.closed is not None)
+            opened = self._opened
+        if not opened:
+            self._join()
+        return opened
+
+    def _wait_request(self) -> Request | None:
+        """As a server, wait for the client's request; None if none came that could be answered."""
+        with self._lock:
+            self._changed.wait_for(lambda: self.request is not None or self.closed is not None)
+            return None if self.closed is not None else self.request
+
+    def _wait_written(self) -> None:
+        """Wait until nothing waits for the operating system any more."""
+        self._writers += 1
+        try:
+            self._changed.wait_for(lambda: not self._stream.pending or self.closed is not None)
+        finally:
+            self._writers -= 1
+        if self._stream.broken or self._stream.pending:
+            raise self._wait_closed()
+
+    def _wait_closed(self) -> ConnectionClosed:
+        self._changed.wait_for(lambda: self.closed is not None)
+        return self._error()
+
+    def _error(self) -> ConnectionClosed:
+        assert self.closed is not None
+        return ConnectionClosed(self.closed)

@@ -1,0 +1,93 @@
+"""WebSocket URIs. RFC 6455 §3."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+from .errors import InvalidValueError
+
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+# What may stand in a target as it is; everything else is percent-encoded, and `%` is left alone
+# because what follows it is encoded already. RFC 3986 §3.3, §3.4.
+_TARGET_SAFE = "%/:@!$&'()*+,;=?-._~"
+
+_NOT_IN_URI = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
+# `urlsplit` overlooks what stands beside the brackets of an address, and takes any character for a part of
+# user or host, where other programs see the end of one. RFC 3986 §3.2.
+_NAME = r"\w\-.~!$&'()*+,;=%\x80-\U0010ffff"
+_AUTHORITY = re.compile(rf"(?:[{_NAME}:]*@)?(?:\[[^\[\]]+\]|[{_NAME}]+)(?::\d*)?")
+_HOST = re.compile(rf"[{_NAME}:]+")
+
+
+@dataclass(slots=True, frozen=True)
+class URI:
+    """A parsed `ws://` or `wss://` URI.
+
+    Attributes:
+        secure: True for `wss`.
+        host: name or address, without the brackets of IPv6; an international name in its ASCII form.
+        port: the one given, or 80 and 443.
+        target: path and query for the request line, percent-encoded.
+        username, password: from the userinfo, decoded; None when absent.
+    """
+
+    secure: bool
+    host: str
+    port: int
+    target: str
+    username: str | None = None
+    password: str | None = None
+
+    @property
+    def host_header(self) -> str:
+        """The value of the Host field: a default port is left out. RFC 6455 §4.1 (4.)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = self.port == _DEFAULT_PORTS["wss" if self.secure else "ws"]
+        return host if default else f"{host}:{self.port}"
+
+
+def parse_uri(uri: str) -> URI:
+    """Parse a WebSocket URI.
+
+    Raises:
+        InvalidValueError: it is none; the message says what is wrong.
+
+    RFC 6455 §3.
+    """
+    if _NOT_IN_URI.search(uri):
+        raise InvalidValueError(f"URI {uri!r} has a space, a control character or a lone surrogate")
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidValueError(f"URI {uri!r} is malformed: {error}") from None
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise InvalidValueError(f"URI {uri!r} must begin with ws:// or wss://")
+    if not parts.hostname:
+        raise InvalidValueError(f"URI {uri!r} has no host")
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise InvalidValueError(f"URI {uri!r} has a malformed user or host")
+    if parts.fragment or uri.endswith("#"):
+        raise InvalidValueError(f"URI {uri!r} has a fragment, which WebSocket URIs may not have")
+    if port == 0:
+        raise InvalidValueError(f"URI {uri!r} has port 0")
+    try:
+        host = parts.hostname.encode("idna" if not parts.hostname.isascii() else "ascii").decode()
+    except UnicodeError:
+        host = ""
+    # What an international name becomes may be no name at all: U+00B4 has a space in it.
+    if not _HOST.fullmatch(host):
+        raise InvalidValueError(f"URI {uri!r} has a host name that cannot be encoded")
+    target = quote(parts.path or "/", safe=_TARGET_SAFE)
+    if parts.query or uri.endswith("?"):
+        target += "?" + quote(parts.query, safe=_TARGET_SAFE)
+    return URI(
+        parts.scheme == "wss",
+        host,
+        _DEFAULT_PORTS[parts.scheme] if port is None else port,
+        target,
+        None if parts.username is None else unquote(parts.username),
+        None if parts.password is None else unquote(parts.password),
+    )

@@ -1,0 +1,245 @@
+"""What both backends must do, said once more in the slowest and plainest way, and streams to try it on."""
+
+from __future__ import annotations
+
+import random
+import struct
+import sys
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+from hypothesis import strategies as st
+
+from tests.wire import frame, xor
+
+KEYS = [b"\x37\xfa\x21\x3d", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\x01"]
+keys = st.sampled_from(KEYS) | st.binary(min_size=4, max_size=4)
+
+
+# -- the model
+
+
+def plain_frame(data: bytes, at: int, limit: int, masked: bool) -> tuple[bytes, int] | None:
+    """Return payload and end of the complete, final, unreserved data frame at `at`."""
+    head = data[at : at + 2]
+    if len(head) < 2 or head[0] not in (0x81, 0x82) or (head[1] >= 0x80) is not masked:
+        return None
+    length, size = head[1] & 0x7F, 2
+    if length >= 126:
+        form, least = (">H", 126) if length == 126 else (">Q", 1 << 16)
+        size += struct.calcsize(form)
+        if at + size > len(data):
+            return None
+        (length,) = struct.unpack_from(form, data, at + 2)
+        if length < least:
+            return None
+    body = at + size + (4 if masked else 0)
+    if length > limit or body + length > len(data):
+        return None
+    payload = data[body : body + length]
+    return xor(payload, data[body - 4 : body]) if masked else payload, body + length
+
+
+def model_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[str] | list[bytes], int]:
+    """Return the messages of one run, and where it ends."""
+    messages: list[str | bytes] = []
+    at = start
+    while (found := plain_frame(data, at, limit, masked)) and data[at] == data[start]:
+        payload, end = found
+        try:
+            messages.append(payload.decode() if data[start] == 0x81 else payload)
+        except UnicodeDecodeError:
+            break
+        at = end
+    return messages, at
+
+
+def model_scan(data: bytes, start: int, limit: int, masked: bool) -> tuple[int, int, int]:
+    """Return the number of frames, the sum of their payloads, and where they end."""
+    frames = total = 0
+    at = start
+    while found := plain_frame(data, at, limit, masked):
+        frames += 1
+        total += len(found[0])
+        at = found[1]
+    return frames, total, at
+
+
+# -- streams
+
+ascii_texts = st.text(alphabet="aZ \x7f\x00", max_size=20).map(str.encode)
+texts = st.text(max_size=12).map(str.encode)
+octets = st.binary(max_size=20) | st.sampled_from([b"\xff", b"\xff\xff", b"a\xffb", b"\xc3", b"\xed\xa0\x80"])
+# Around every change of form, and around the blocks in which a kernel works.
+long_payloads = st.builds(
+    lambda unit, size: (unit * size)[:size],
+    st.sampled_from([b"a", "ä".encode(), b"\xff", b"ab\x80"]),
+    st.sampled_from([63, 64, 65, 124, 125, 126, 127, 255, 256, 257, 4095, 4096, 65535, 65536, 65537]),
+)
+payloads = ascii_texts | texts | octets | long_payloads
+
+
+class Stream(NamedTuple):
+    """What one call of a scanner gets."""
+
+    data: bytes
+    start: int
+    limit: int
+    masked: bool
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> Stream:
+    """Draw mostly plain frames of mostly one opcode, sometimes something else, sometimes cut."""
+    masked = draw(st.booleans())
+    usual = draw(st.sampled_from([0x1, 0x2]))
+    parts = [draw(st.binary(max_size=3))]
+    start = len(parts[0])
+    key = draw(keys) if masked else None
+    for payload in draw(st.lists(payloads, max_size=8)):
+        unusual = draw(st.integers(0, 15))
+        if unusual == 0:
+            parts.append(draw(st.binary(max_size=12)))
+        elif unusual == 1:
+            odd_key = draw(st.none() | keys)
+            form = draw(st.sampled_from([None, 16, 64]))
+            form = form if len(payload) < 126 else None
+            rsv, fin = draw(st.sampled_from([0, 1, 2, 4])), draw(st.booleans())
+            parts.append(frame(draw(st.integers(0, 15)), payload, key=odd_key, fin=fin, rsv=rsv, form=form))
+        elif unusual == 2:
+            length = draw(st.sampled_from([len(payload) + 1, 65536, 1 << 32, 1 << 63, (1 << 64) - 1]))
+            parts.append(frame(usual, payload, key=key, length=length, form=64 if length > 65535 else None))
+        else:
+            parts.append(frame(3 - usual if unusual == 3 else usual, payload, key=key))
+    data = b"".join(parts)
+    if draw(st.booleans()):
+        data = data[: max(start, len(data) - draw(st.integers(0, 20)))]
+    limit = draw(st.sampled_from([sys.maxsize, sys.maxsize, 0, 1, 10, 125, 126, 65535, 65536]))
+    return Stream(data, start, limit, masked)
+
+
+any_bytes = st.builds(
+    Stream,
+    st.lists(st.sampled_from([0x81, 0x82, 0x80, 0, 1, 2, 0xFE, 0xFF, 0x7E, 0x7F, 0x84]), max_size=40).map(
+        bytes
+    )
+    | st.binary(max_size=40),
+    st.just(0),
+    st.sampled_from([sys.maxsize, 0, 2, 126]),
+    st.booleans(),
+)
+
+
+def _odd(data: bytes, limit: int = sys.maxsize, masked: bool = True) -> Stream:
+    """Put plain frames around what no run may have in it."""
+    good = frame(0x1, b"good", key=KEYS[0] if masked else None)
+    return Stream(good + data + good, 0, limit, masked)
+
+
+head = frame(0x2, b"", length=70000)
+
+# One of each kind that ends a run, for what chance may leave out.
+ODD_STREAMS = {
+    "nothing": Stream(b"", 0, sys.maxsize, True),
+    "the end": Stream(b"\x81", 1, sys.maxsize, False),
+    "other opcode": _odd(frame(0x2, b"a")),
+    "reserved opcode": _odd(frame(0x3, b"a")),
+    "control frame": _odd(frame(0x9, b"a")),
+    "continuation": _odd(frame(0x0, b"a")),
+    "fragment": _odd(frame(0x1, b"a", fin=False)),
+    "RSV1": _odd(frame(0x1, b"a", rsv=4)),
+    "RSV3": _odd(frame(0x1, b"a", rsv=1)),
+    "mask missing": _odd(frame(0x1, b"a", key=None)),
+    "mask missing, long": _odd(frame(0x1, b"a" * 300, key=None)),
+    "mask unexpected": _odd(frame(0x1, b"a"), masked=False),
+    "mask unexpected, long": _odd(frame(0x1, b"a" * 300), masked=False),
+    "mask unexpected, 127": _odd(frame(0x1, b"a" * 70000), masked=False),
+    "16 bits, not minimal": _odd(frame(0x1, b"a" * 125, form=16)),
+    "64 bits, not minimal": _odd(frame(0x1, b"a" * 65535, form=64)),
+    "64 bits, the highest": _odd(frame(0x1, b"a", length=1 << 63)),
+    "64 bits, all": _odd(frame(0x1, b"a", length=(1 << 64) - 1)),
+    "longer than the rest": _odd(frame(0x1, b"a", length=20)),
+    "longer than the limit": _odd(frame(0x1, b"a" * 11), limit=10),
+    "as long as the limit": _odd(frame(0x1, b"a" * 10), limit=10),
+    "limit of nothing": _odd(frame(0x1, b""), limit=0),
+    "invalid UTF-8": _odd(frame(0x1, b"\xff")),
+    "binary separators": Stream(frame(0x2, b"\xff" * 5) * 3, 0, sys.maxsize, True),
+    **{
+        f"cut at {size}": Stream(frame(0x1, b"a" * 126)[:size], 0, sys.maxsize, True) for size in range(1, 10)
+    },
+    **{f"cut at {size} of 14": Stream(head[:size], 0, sys.maxsize, True) for size in range(1, 14)},
+}
+
+
+# -- checks
+
+
+def check_run(backend: ModuleType, stream: Stream, capacity: int = sys.maxsize) -> None:
+    """Hold `read_run` against the model.
+
+    Args:
+        capacity: the longest payload the backend takes. It may also end a run early, but only to go on
+            with the next call.
+    """
+    data, at, limit, masked = stream
+    limit = min(limit, capacity)
+    while True:
+        messages, end = backend.read_run(data, at, stream.limit, masked)
+        expected, whole = model_run(data, at, limit, masked)
+        assert messages == expected[: len(messages)]
+        assert all(type(message) is type(expected[0]) for message in messages)
+        if len(messages) == len(expected):
+            assert end == whole
+        else:
+            assert at < end < whole
+        if end == at:
+            assert not messages
+            return
+        at = end
+
+
+def check_one(read_one, stream: Stream, masked: bool, capacity: int = sys.maxsize) -> None:
+    """Hold `read_one` against the model: it takes what is one frame and nothing else.
+
+    One frame within a few bytes of the limit may be left to `read_run`.
+    """
+    data = stream.data[stream.start :]
+    message = read_one(data, stream.limit)
+    expected, end = model_run(data, 0, min(stream.limit, capacity), masked)
+    if len(expected) == 1 and end == len(data):
+        if message is None:
+            assert len(data) > stream.limit
+        else:
+            assert message == expected[0]
+            assert type(message) is type(expected[0])
+    else:
+        assert message is None
+
+
+def check_masking(backend: ModuleType, size: int, key: bytes, phase: int, before: int) -> None:
+    """Hold all three ways of masking against the obvious one, and see that nothing else is written."""
+    data = random.Random(size).randbytes(before + size + 3)
+    payload = data[before : before + size]
+    expected = xor(payload, key[phase:] + key[:phase])
+    assert backend.mask(payload, key, phase) == expected
+    memory = bytearray(b"\xa5" * (size + 9))
+    target = backend.pin(memory)
+    ascii = backend.mask_into(target, 5, data, before, size, key, phase)
+    assert memory == b"\xa5" * 5 + expected + b"\xa5" * 4
+    assert ascii is expected.isascii()
+    if phase == 0:
+        assert backend.mask(payload, key) == expected
+        assert backend.build_masked(0x82, payload, key) == frame(0x2, payload, key=key)
+
+
+def check_pinning(backend: ModuleType) -> None:
+    """See that pinned memory stays where it is until it is let go."""
+    memory = bytearray(8)
+    target = backend.pin(memory)
+    with pytest.raises(BufferError):
+        memory.append(0)
+    backend.mask_into(target, 2, b"abcd", 1, 2, b"\x01\x02\x03\x04")
+    assert memory == b"\0\0" + xor(b"bc", b"\x01\x02") + b"\0\0\0\0"
+    del target
+    memory.append(0)

@@ -1,0 +1,114 @@
+"""The commands as a user runs them: in a process of their own, at a pipe or at a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from tests.raw import TIMEOUT, check
+
+EDGEWS = [sys.executable, "-m", "edgews"]
+
+
+@dataclass
+class Echo:
+    """An `edgews echo` that runs."""
+
+    process: subprocess.Popen[str]
+    ws: str
+    http: str
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.ws.removeprefix("ws://").rstrip("/").rpartition(":")
+        return host, int(port)
+
+
+def output_of(process: subprocess.Popen[str]) -> IO[str]:
+    if process.stdout is None:
+        raise AssertionError("there is no pipe")
+    return process.stdout
+
+
+@contextlib.contextmanager
+def echo(*options: str) -> Iterator[Echo]:
+    process = subprocess.Popen(
+        [*EDGEWS, "echo", "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = [output_of(process).readline() for _ in range(3)]
+        check("Ctrl-C" in lines[2], f"printed {lines}")
+        yield Echo(process, *(line.split()[-1] for line in lines[:2]))
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=TIMEOUT)
+        outcome = (output, errors, process.returncode)
+        check(outcome == ("stopped.\n", "", 0), f"ended with {outcome}")
+
+
+def run(*arguments: str, input: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*EDGEWS, *arguments],
+        input=input,
+        capture_output=True,
+        timeout=TIMEOUT,
+        env={**os.environ, **environment},
+    )
+
+
+class Terminal:
+    """A command at a terminal, where someone types."""
+
+    def __init__(self, *arguments: str) -> None:
+        ours, theirs = pty.openpty()
+        self._ours = ours
+        self.shown = b""
+        self.process = subprocess.Popen(
+            [*EDGEWS, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=_control_terminal,
+        )
+        os.close(theirs)
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def wait_for(self, text: str) -> None:
+        while text.encode() not in self.shown:
+            check(self._read(), f"the command ended without {text!r}: {self.shown!r}")
+
+    def wait(self) -> int:
+        """Return the exit code, after everything was shown."""
+        while self._read():
+            pass
+        os.close(self._ours)
+        return self.process.wait(TIMEOUT)
+
+    def _read(self) -> bool:
+        try:
+            data = os.read(self._ours, 65536)
+        except OSError:
+            # So Linux says that the other end was closed.
+            data = b""
+        self.shown += data
+        return bool(data)
+
+
+def _control_terminal() -> None:
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -1,0 +1,267 @@
+"""`edgews connect` in a process of its own, against real servers."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from edgews import Headers, PerMessageDeflate, Response
+from edgews.cli.connect import describe, shown
+from edgews.sync import WebSocket
+from tests import wire
+from tests.cli.process import EDGEWS, Terminal, echo, run
+from tests.raw import Raw
+from tests.sync.harness import AUTHORITY, HOST, Listener, accept, running, server_context, uri
+from tests.sync.harness import echo as echo_handler
+
+TIME = rb"\d\d:\d\d:\d\d\.\d{3}  "
+
+
+class TestPipe:
+    def test_lines_are_sent_and_answers_shown(self) -> None:
+        with echo() as server:
+            done = run("connect", server.ws, input="one\ntwo\r\nwörld\nno end".encode())
+        lines = done.stdout.splitlines()
+        expected = ["text    3 bytes: one", "text    3 bytes: two", "text    6 bytes: wörld"]
+        for line, text in zip(lines, [*expected, "text    6 bytes: no end"], strict=True):
+            assert re.fullmatch(TIME + re.escape(text.encode()), line)
+        assert f"connected to {server.ws}\n".encode() in done.stderr
+        assert b"closed with 1000: normal closure" in done.stderr
+        assert b"cause: closed: we closed with 1000" in done.stderr
+        assert done.returncode == 0
+
+    def test_no_input_at_all(self) -> None:
+        with echo() as server:
+            done = run("connect", server.ws)
+        assert (done.stdout, done.returncode) == (b"", 0)
+
+    def test_many_lines(self) -> None:
+        with echo("--deflate") as server:
+            done = run("connect", "--deflate", server.ws, input=b"".join(b"%d\n" % n for n in range(5000)))
+        assert [int(line.rsplit(b" ", 1)[1]) for line in done.stdout.splitlines()] == list(range(5000))
+        assert b"with permessage-deflate" in done.stderr
+
+    def test_a_long_line(self) -> None:
+        with echo() as server:
+            done = run("connect", server.ws, input=b"x" * 500_000 + b"\n")
+        assert done.stdout.rstrip().endswith(b"x" * 500_000)
+
+    def test_a_line_that_is_no_text(self) -> None:
+        with echo() as server:
+            done = run("connect", server.ws, input=b"fine\ncaf\xe9\nfine too\n")
+        assert b"line 2 is not UTF-8 and was not sent" in done.stderr
+        assert len(done.stdout.splitlines()) == 2
+
+    def test_nobody_reads_the_output(self) -> None:
+        with echo() as server:
+            process = subprocess.Popen(
+                [*EDGEWS, "connect", server.ws],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            process.stdin.write(b"one\ntwo\n")
+            process.stdin.close()
+            errors = process.stderr.read()
+            process.stderr.close()
+            assert process.wait(20) == 1
+        assert b"Traceback" not in errors
+        assert b"Exception" not in errors
+
+
+class TestTerminal:
+    def test_a_conversation_that_ctrl_d_closes(self) -> None:
+        with echo() as server:
+            terminal = Terminal("connect", server.ws)
+            terminal.wait_for("Ctrl-D closes")
+            terminal.type("hello\n")
+            terminal.wait_for("text    5 bytes: hello")
+            terminal.type("wörld\n")
+            terminal.wait_for("text    6 bytes: wörld")
+            terminal.type("\x04")
+            assert terminal.wait() == 0
+        assert b"closed with 1000: normal closure" in terminal.shown
+        assert b"cause: closed: we closed with 1000" in terminal.shown
+
+    def test_ctrl_c_closes_without_a_traceback(self) -> None:
+        with echo() as server:
+            terminal = Terminal("connect", server.ws)
+            terminal.wait_for("Ctrl-D closes")
+            terminal.type("\x03")
+            assert terminal.wait() == 130
+        assert b"Traceback" not in terminal.shown
+
+    def test_ctrl_c_while_connecting(self) -> None:
+        asked: list[Terminal] = []
+
+        def peer(raw: Raw) -> None:
+            raw.read_head()
+            asked[0].type("\x03")
+            with contextlib.suppress(ConnectionError):
+                raw.read_rest()
+
+        listener = Listener(peer)
+        asked.append(Terminal("connect", listener.uri))
+        with listener:
+            assert asked[0].wait() == 130
+        assert b"Traceback" not in asked[0].shown
+
+    def test_the_server_closes(self) -> None:
+        def leave(ws: WebSocket) -> None:
+            ws.send(b"\x00\x01\xfe\xff")
+            ws.close(4001, "enough\x1b[31m")
+
+        with running(leave) as server:
+            terminal = Terminal("connect", uri(server))
+            assert terminal.wait() == 1
+        assert b"binary  4 bytes: 00 01 fe ff" in terminal.shown
+        assert b"closed with 4001 (enough\\x1b[31m): private to the application" in terminal.shown
+
+    def test_a_long_text_is_cut(self) -> None:
+        with running(lambda ws: ws.send("x" * 3000)) as server:
+            terminal = Terminal("connect", uri(server))
+            assert terminal.wait() == 0
+        assert b"text    3000 bytes: xxx" in terminal.shown
+        assert b"... and 1000 characters" in terminal.shown
+
+
+class TestEnds:
+    def test_wrong_frame_from_the_server(self) -> None:
+        def peer(raw: Raw) -> None:
+            accept(raw)
+            raw.send(wire.frame(wire.TEXT, b"masked"))
+            assert raw.read_frame()
+            raw.read_rest()
+
+        with Listener(peer) as listener:
+            done = run("connect", listener.uri)
+        assert done.returncode == 1
+        assert b"closed with 1006" in done.stderr
+        assert b"cause: protocol error: " in done.stderr
+        assert "RFC 6455 §5.1".encode() in done.stderr
+
+    def test_reset(self) -> None:
+        def peer(raw: Raw) -> None:
+            accept(raw)
+            raw.reset()
+
+        with Listener(peer) as listener:
+            done = run("connect", listener.uri)
+        assert done.returncode == 1
+        assert b"cause: peer vanished" in done.stderr
+
+    def test_message_too_big(self) -> None:
+        with echo() as server:
+            done = run("connect", "--max-size", "10", server.ws, input=b"x" * 11 + b"\n")
+        assert done.returncode == 1
+        assert b"cause: message too big" in done.stderr
+
+
+class TestNoConnection:
+    def test_bad_uri(self) -> None:
+        done = run("connect", "http://example.com/")
+        assert done.returncode == 2
+        assert b"must begin with ws:// or wss://" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_refused_port(self) -> None:
+        with contextlib.closing(socket.create_server((HOST, 0))) as sock:
+            port = sock.getsockname()[1]
+        done = run("connect", f"ws://{HOST}:{port}/")
+        assert done.returncode == 1
+        assert b"connection refused: no server listens there" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_no_such_host(self) -> None:
+        done = run("connect", "ws://host.invalid/")
+        assert done.returncode == 1
+        assert b"there is no such host" in done.stderr
+
+    def test_certificate_that_is_not_trusted(self) -> None:
+        with running(echo_handler, ssl=server_context()) as server:
+            done = run("connect", uri(server, scheme="wss"))
+        assert done.returncode == 1
+        assert b"certificate is not acceptable: unable to get local issuer certificate" in done.stderr
+        assert b"SSL_CERT_FILE" in done.stderr
+
+    def test_certificate_that_is_trusted(self, tmp_path: Path) -> None:
+        authority = tmp_path / "authority.pem"
+        AUTHORITY.cert_pem.write_to_path(str(authority))
+        with running(echo_handler, ssl=server_context()) as server:
+            done = run("connect", uri(server, scheme="wss"), input=b"hi\n", SSL_CERT_FILE=str(authority))
+            assert b"text    2 bytes: hi" in done.stdout
+            assert done.returncode == 0
+            wrong = run(
+                "connect",
+                uri(server, scheme="wss").replace(HOST, "localhost"),
+                SSL_CERT_FILE=str(authority),
+            )
+        assert wrong.returncode == 1
+        assert b"Hostname mismatch" in wrong.stderr
+
+    def test_no_tls_there(self) -> None:
+        with echo() as server:
+            done = run("connect", server.ws.replace("ws:", "wss:"))
+        assert done.returncode == 1
+        assert b"does not speak TLS there" in done.stderr
+
+    def test_refused_by_http(self) -> None:
+        answer = Response(403, Headers(), b"only for members\x1b[0m\n")
+        with running(echo_handler, process_request=lambda request: answer) as server:
+            done = run("connect", uri(server))
+        assert done.returncode == 1
+        assert b"the server answered 403" in done.stderr
+        assert b"only for members\\x1b[0m" in done.stderr
+
+    def test_the_header_at_fault_is_named(self) -> None:
+        def peer(raw: Raw) -> None:
+            raw.read_head()
+            raw.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            raw.read_rest()
+
+        with Listener(peer) as listener:
+            done = run("connect", listener.uri)
+        assert done.returncode == 1
+        assert b"Sec-WebSocket-Accept" in done.stderr
+
+    def test_no_answer_in_time(self) -> None:
+        with Listener(lambda raw: raw.read_rest()) as listener:
+            done = run("connect", "--timeout", "0.2", listener.uri)
+        assert done.returncode == 1
+        assert b"no answer in time" in done.stderr
+
+
+class TestDescribe:
+    @pytest.mark.parametrize(
+        ("message", "line"),
+        [
+            ("hello", "text    5 bytes: hello"),
+            ("", "text    0 bytes: "),
+            ("wörld", "text    6 bytes: wörld"),
+            ("a\nb\x1b[2J\x9b", "text    9 bytes: a\\nb\\x1b[2J\\x9b"),
+            (b"", "binary  0 bytes: "),
+            (b"\x00\xff", "binary  2 bytes: 00 ff"),
+            (bytes(33), "binary  33 bytes: " + " ".join(["00"] * 32) + " ..."),
+        ],
+    )
+    def test_line(self, message: str | bytes, line: str) -> None:
+        assert describe(message, cut=False) == line
+
+    def test_nothing_that_a_terminal_obeys(self) -> None:
+        everything = "".join(map(chr, range(0xD800))) + "\u202e\U000e0001"
+        assert shown(everything).isprintable()
+
+
+def test_deflate_is_offered() -> None:
+    with running(echo_handler, compression=PerMessageDeflate()) as server:
+        assert b"with permessage-deflate" in run("connect", "--deflate", uri(server)).stderr
+        assert b"permessage-deflate" not in run("connect", uri(server)).stderr

@@ -1,0 +1,21 @@
+"""Settings shared by all tests."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# What these modules assert is checked under `python -O`, too.
+pytest.register_assert_rewrite(
+    "tests.backends", "tests.engines", "tests.handshakes", "tests.interop", "tests.properties", "tests.sync"
+)
+
+# Deadlines measure the machine, not the code; what must be linear has a test of its own.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("default"), derandomize=True, print_blob=True)
+# For what runs beside the whole suite: `python -O`, and the measurement of coverage, which must not vary.
+settings.register_profile("brief", parent=settings.get_profile("ci"), max_examples=20)
+settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))

@@ -1,0 +1,99 @@
+"""A peer that does exactly what a test says, over a real socket and without the engine."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from types import TracebackType
+from typing import Any
+
+from tests import wire
+
+# Long enough for a loaded machine; no test waits for it to pass.
+TIMEOUT = 20.0
+
+
+def check(condition: object, message: str) -> None:
+    """Fail, also under `python -O`: pytest keeps the assertions of test modules alone."""
+    if not condition:
+        raise AssertionError(message)
+
+
+class Raw:
+    """One end of a TCP connection; `head` is the HTTP head of the other side once it has been read."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.settimeout(TIMEOUT)
+        self.sock = sock
+        self.head = b""
+        self._buffer = b""
+
+    @classmethod
+    def connect(cls, address: Any) -> Raw:
+        return cls(socket.create_connection(address[:2], TIMEOUT))
+
+    @classmethod
+    def open(cls, address: Any, behind: bytes = b"", **changes: str | None) -> Raw:
+        """Open a WebSocket connection as a client; `behind` goes out with the request."""
+        raw = cls.connect(address)
+        raw.send(wire.request({name.replace("_", "-"): value for name, value in changes.items()}) + behind)
+        raw.read_head()
+        return raw
+
+    def send(self, data: bytes) -> None:
+        self.sock.sendall(data)
+
+    def read_head(self) -> bytes:
+        while b"\r\n\r\n" not in self._buffer:
+            data = self.sock.recv(65536)
+            if not data:
+                raise EOFError(f"the stream ended in the head: {self._buffer!r}")
+            self._buffer += data
+        self.head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
+        return self.head
+
+    def read_frame(self) -> tuple[int, bytes] | None:
+        """Return opcode and payload of the next frame, None at the end of the stream."""
+        head = self._take(2, or_nothing=True)
+        if not head:
+            return None
+        length = head[1] & 0x7F
+        if length >= 126:
+            length = int.from_bytes(self._take(2 if length == 126 else 8), "big")
+        key = self._take(4) if head[1] & 0x80 else b""
+        payload = self._take(length)
+        return head[0] & 0x0F, wire.xor(payload, key) if key else payload
+
+    def read_rest(self) -> bytes:
+        """Return everything up to the end of the stream."""
+        while data := self.sock.recv(65536):
+            self._buffer += data
+        rest, self._buffer = self._buffer, b""
+        return rest
+
+    def _take(self, size: int, *, or_nothing: bool = False) -> bytes:
+        while len(self._buffer) < size:
+            data = self.sock.recv(65536)
+            if not data:
+                if or_nothing and not self._buffer:
+                    return b""
+                raise EOFError(f"the stream ended in a frame: {self._buffer!r}")
+            self._buffer += data
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return taken
+
+    def reset(self) -> None:
+        """End the connection with RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def __enter__(self) -> Raw:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

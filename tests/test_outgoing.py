@@ -1,0 +1,508 @@
+"""What a connection sends, read back with code that is not the engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgews import (
+    Agreement,
+    CauseKind,
+    Connection,
+    InvalidValueError,
+    LocalProtocolError,
+    PerMessageDeflate,
+    Ping,
+    PreparedMessage,
+    Role,
+    ServerConnection,
+    Side,
+    State,
+    StateError,
+    Timeouts,
+    Transport,
+    Turn,
+)
+
+from .engines import ROLES, Reader, end, make, peer_close, peer_frame, receive, sent, snapshot
+from .wire import BINARY, CLOSE, PING, PONG, TEXT, Parsed, close_code, frames
+
+both_roles = pytest.mark.parametrize("role", ROLES)
+
+Call = Callable[[Connection], object]
+
+
+def one(data: bytes) -> Parsed:
+    (frame,) = frames(data)
+    return frame
+
+
+# Messages
+
+
+@both_roles
+@pytest.mark.parametrize(
+    ("call", "opcode", "payload"),
+    [
+        (lambda c: c.send("é"), TEXT, "é".encode()),
+        (lambda c: c.send(b"\x00\xff"), BINARY, b"\x00\xff"),
+        (lambda c: c.send(bytearray(b"ab")), BINARY, b"ab"),
+        (lambda c: c.send(memoryview(b"abcd")[::2]), BINARY, b"ac"),
+        (lambda c: c.send_text("€"), TEXT, "€".encode()),
+        (lambda c: c.send_bytes(memoryview(b"ab")), BINARY, b"ab"),
+        (lambda c: c.send_utf8(bytearray("𝄞".encode())), TEXT, "𝄞".encode()),
+        (lambda c: c.send_utf8(b"ascii"), TEXT, b"ascii"),
+        (lambda c: c.send_prepared(PreparedMessage("é")), TEXT, "é".encode()),
+        (lambda c: c.send_prepared(PreparedMessage(b"\xff")), BINARY, b"\xff"),
+        (lambda c: b"".join(c.send_parts("é")), TEXT, "é".encode()),
+        (lambda c: b"".join(c.send_parts(bytearray(b"ab"))), BINARY, b"ab"),
+        (lambda c: c.send_fragment("é", final=True), TEXT, "é".encode()),
+        (lambda c: c.send_fragment(b"ab", final=True), BINARY, b"ab"),
+        (lambda c: c.send("x", compress=True), TEXT, b"x"),
+        (lambda c: c.send_ping(bytearray(b"ab")), PING, b"ab"),
+        (lambda c: c.send_ping(), PING, b""),
+        (lambda c: c.send_pong(memoryview(b"ab")), PONG, b"ab"),
+        (lambda c: c.send_pong(), PONG, b""),
+    ],
+)
+def test_one_call_is_one_frame(
+    role: Role, call: Callable[[Connection], bytes], opcode: int, payload: bytes
+) -> None:
+    conn = make(role)
+    for _ in range(2):
+        data = call(conn)
+        assert one(data) == Parsed(opcode, payload, True, 0, role is Role.CLIENT)
+    assert conn.bytes_sent == 2 * len(data)
+    control = opcode >= 8
+    assert conn.messages_sent == (0 if control else 2)
+    assert conn.pings_sent == (2 if opcode == PING else 0)
+    assert conn.pongs_sent == (2 if opcode == PONG else 0)
+    assert conn.data_to_send() == b""
+
+
+@both_roles
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 65537, 200_000])
+def test_the_length_has_its_shortest_form(role: Role, size: int) -> None:
+    """RFC 6455 §5.2."""
+    payload = b"\x5a" * size
+    header = (2 if size < 126 else 4 if size < 65536 else 10) + (4 if role is Role.CLIENT else 0)
+    for data in (
+        make(role).send(payload),
+        make(role).send_prepared(PreparedMessage(payload)),
+        make(role).send_fragment(payload, final=True),
+        b"".join(make(role).send_parts(payload)),
+    ):
+        assert len(data) == header + size
+        assert one(data).payload == payload
+
+
+def test_every_frame_of_a_client_has_a_key_of_its_own() -> None:
+    """RFC 6455 §5.3."""
+    conn = make(Role.CLIENT)
+    prepared = PreparedMessage(b"")
+    keys = {conn.send(b"")[2:6] for _ in range(500)} | {conn.send_prepared(prepared)[2:6] for _ in range(500)}
+    assert len(keys) >= 999
+
+
+def test_a_server_sends_the_payload_itself_as_second_part() -> None:
+    payload = bytes(100_000)
+    header, body = make(Role.SERVER).send_parts(payload)
+    assert body is payload
+    assert len(header) == 10
+    text = "x" * 300
+    header, body = make(Role.SERVER).send_parts(text)
+    assert (header, body) == (b"\x81\x7e\x01\x2c", text.encode())
+
+
+def test_parts_are_one_where_the_payload_has_to_change() -> None:
+    payload = bytes(1000)
+    assert make(Role.CLIENT).send_parts(payload)[1] == b""
+    head, body = make(Role.SERVER, deflate=True).send_parts(payload)
+    assert body == b""
+    assert one(head).rsv == 4
+    assert make(Role.SERVER, deflate=True).send_parts(payload, compress=False)[1] is payload
+
+
+@both_roles
+def test_what_waits_goes_first(role: Role) -> None:
+    ping = peer_frame(role, PING, b"?")
+    calls: list[Callable[[Connection], bytes]] = [
+        lambda c: c.send("x"),
+        lambda c: b"".join(c.send_parts("x")),
+        lambda c: c.send_prepared(PreparedMessage("x")),
+        lambda c: c.send_fragment("x", final=True),
+    ]
+    for call in calls:
+        conn = make(role)
+        assert receive(conn, ping) == [Ping(b"?")]
+        data = call(conn)
+        assert [(f.opcode, f.payload) for f in frames(data)] == [(PONG, b"?"), (TEXT, b"x")]
+        assert conn.bytes_sent == len(data)
+        assert conn.pongs_sent == conn.messages_sent == 1
+        assert conn.data_to_send() == b""
+
+
+# Compression
+
+
+def test_who_decides_what_is_compressed() -> None:
+    conn = Connection(Role.SERVER, deflate=(PerMessageDeflate(threshold=10), Agreement(False, False, 15, 15)))
+    short, long = "x" * 9, "x" * 10
+    assert [one(conn.send(text)).rsv for text in (short, long)] == [0, 4]
+    assert [one(conn.send(text, compress=True)).rsv for text in (short, long)] == [4, 4]
+    assert [one(conn.send(text, compress=False)).rsv for text in (short, long)] == [0, 0]
+    prepared = PreparedMessage(short), PreparedMessage(long)
+    assert [one(conn.send_prepared(message)).rsv for message in prepared] == [0, 4]
+    assert [one(conn.send_prepared(message, compress=True)).rsv for message in prepared] == [4, 4]
+    assert [one(conn.send_prepared(message, compress=False)).rsv for message in prepared] == [0, 0]
+    assert one(conn.send_fragment(short, final=True)).rsv == 4
+    assert one(conn.send_fragment(long, final=True, compress=False)).rsv == 0
+
+
+messages = st.text(max_size=40) | st.binary(max_size=300) | st.just("repeat " * 40) | st.just(bytes(2000))
+compress = st.sampled_from([None, True, False])
+ways = st.sampled_from(["send", "typed", "utf8", "parts", "prepared", "fragments"])
+
+
+def send_one_way(conn: Connection, way: str, message: str | bytes, choice: bool | None) -> bytes:
+    if way == "typed":
+        if isinstance(message, str):
+            return conn.send_text(message, compress=choice)
+        return conn.send_bytes(message, compress=choice)
+    if way == "utf8" and isinstance(message, str):
+        return conn.send_utf8(message.encode(), compress=choice)
+    if way == "parts":
+        return b"".join(conn.send_parts(message, compress=choice))
+    if way == "prepared":
+        return conn.send_prepared(PreparedMessage(message), compress=choice)
+    if way == "fragments":
+        third = len(message) // 3
+        pieces = (
+            [message[:third], message[third:-third], message[-third:]] if third else [message, message[:0]]
+        )
+        data = b""
+        for number, piece in enumerate(pieces):
+            last = number == len(pieces) - 1
+            data += conn.send_fragment(piece, final=last, compress=choice) + conn.send_ping(b"between")
+        return data
+    return conn.send(message, compress=choice)
+
+
+@given(
+    role=st.sampled_from(ROLES),
+    deflate=st.booleans(),
+    takeover=st.booleans(),
+    story=st.lists(st.tuples(ways, messages, compress), max_size=12),
+)
+def test_whatever_is_sent_can_be_read(
+    role: Role, deflate: bool, takeover: bool, story: list[tuple[str, str | bytes, bool | None]]
+) -> None:
+    """All ways of sending mixed: the windows of both sides stay in step."""
+    conn = make(role, deflate=deflate, takeover=takeover)
+    reader = Reader(role, takeover=takeover)
+    total = 0
+    for way, message, choice in story:
+        data = send_one_way(conn, way, message, choice)
+        total += len(data)
+        reader.read(data)
+        assert reader.compressed[-1] is (deflate and choice is not False)
+        assert reader.fragments[-1] == (1 if way != "fragments" else 3 if len(message) > 2 else 2)
+    assert reader.messages == [message for _, message, _ in story]
+    assert conn.messages_sent == len(story)
+    assert conn.bytes_sent == total
+    assert conn.pings_sent == len(reader.controls)
+
+
+# Fragments
+
+
+@both_roles
+@pytest.mark.parametrize("deflate", [False, True])
+def test_nothing_but_control_frames_goes_between_fragments(role: Role, deflate: bool) -> None:
+    """RFC 6455 §5.4."""
+    conn = make(role, deflate=deflate)
+    reader = Reader(role)
+    reader.read(conn.send_fragment("a", final=False))
+    refused: list[Call] = [
+        lambda c: c.send("x"),
+        lambda c: c.send_text("x"),
+        lambda c: c.send_bytes(b"x"),
+        lambda c: c.send_utf8(b"x"),
+        lambda c: c.send_parts("x"),
+        lambda c: c.send_prepared(PreparedMessage("x")),
+        lambda c: c.send_fragment(b"x", final=True),
+        lambda c: c.send_fragment("\ud800", final=True),
+    ]
+    for call in refused:
+        before = snapshot(conn)
+        with pytest.raises(LocalProtocolError):
+            call(conn)
+        assert snapshot(conn) == before
+    reader.read(conn.send_ping(b"p"))
+    reader.read(conn.send_pong(b"q"))
+    reader.read(conn.send_fragment("b", final=False))
+    reader.read(conn.send_fragment("", final=True))
+    reader.read(conn.send_fragment(b"x", final=False))
+    with pytest.raises(InvalidValueError):
+        conn.send_fragment("x", final=True)
+    reader.read(conn.send_fragment(b"y", final=True))
+    reader.read(conn.send("after"))
+    assert reader.messages == ["ab", b"xy", "after"]
+    assert reader.controls == [(PING, b"p"), (PONG, b"q")]
+    assert conn.messages_sent == 3
+
+
+@both_roles
+def test_a_close_may_cut_a_fragmented_message(role: Role) -> None:
+    conn = make(role)
+    conn.send_fragment("a", final=False)
+    conn.send_close()
+    with pytest.raises(StateError):
+        conn.send_fragment("b", final=True)
+
+
+# Control frames
+
+
+@both_roles
+@pytest.mark.parametrize("name", ["send_ping", "send_pong"])
+def test_a_control_frame_carries_125_bytes(role: Role, name: str) -> None:
+    """RFC 6455 §5.5."""
+    conn = make(role)
+    assert one(getattr(conn, name)(bytes(125))).payload == bytes(125)
+    before = snapshot(conn)
+    with pytest.raises(InvalidValueError):
+        getattr(conn, name)(bytes(126))
+    assert snapshot(conn) == before
+
+
+def allowed(code: int) -> bool:
+    """RFC 6455 §7.4.1, §7.4.2 and the IANA registry, written out."""
+    registered = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
+    return code in registered or 3000 <= code < 5000
+
+
+@both_roles
+@pytest.mark.parametrize("name", ["send_close", "fail"])
+def test_close_codes_that_may_be_sent(role: Role, name: str) -> None:
+    conn = make(role)
+    before = snapshot(conn)
+    for code in range(-1, 65_537):
+        if not allowed(code):
+            with pytest.raises(InvalidValueError):
+                getattr(conn, name)(code)
+    assert snapshot(conn) == before
+    for code in range(65_536):
+        if allowed(code):
+            frame = one(getattr(make(role), name)(code, "why"))
+            assert (frame.opcode, frame.payload) == (CLOSE, code.to_bytes(2, "big") + b"why")
+
+
+@both_roles
+def test_close_reasons(role: Role) -> None:
+    assert one(make(role).send_close(None)).payload == b""
+    assert one(make(role).send_close(1000, "é" * 61)).payload == b"\x03\xe8" + ("é" * 61).encode()
+    assert len(one(make(role).send_close(1000, "x" * 123)).payload) == 125
+    conn = make(role)
+    before = snapshot(conn)
+    for code, reason in ((1000, "x" * 124), (1000, "é" * 62), (1000, "\ud800"), (None, "why")):
+        with pytest.raises(InvalidValueError):
+            conn.send_close(code, reason)
+        assert snapshot(conn) == before
+
+
+@both_roles
+def test_after_our_close_only_control_frames_go_out(role: Role) -> None:
+    conn = make(role)
+    conn.send_close(1001, "bye")
+    assert (conn.state, conn.turn, conn.transport) == (State.CLOSING, Turn.PEER, Transport.KEEP_OPEN)
+    for call in REFUSED_WHEN_CLOSING:
+        before = snapshot(conn)
+        with pytest.raises(StateError, match="our Close is already sent"):
+            call(conn)
+        assert snapshot(conn) == before
+    assert one(conn.send_ping(b"x")).opcode == PING
+    assert one(conn.send_pong(b"x")).opcode == PONG
+    cause = end(conn).cause
+    assert (cause.kind, cause.initiator) == (CauseKind.PEER_VANISHED, Side.LOCAL)
+    assert "1001 (bye)" in cause.detail
+
+
+REFUSED_WHEN_CLOSING: list[Call] = [
+    lambda c: c.send("x"),
+    lambda c: c.send_bytes(b"x"),
+    lambda c: c.send_text("x"),
+    lambda c: c.send_utf8(b"x"),
+    lambda c: c.send_parts(b"x"),
+    lambda c: c.send_prepared(PreparedMessage("x")),
+    lambda c: c.send_fragment("x", final=False),
+    lambda c: c.send_close(),
+]
+REFUSED_AT_THE_END: list[Call] = [*REFUSED_WHEN_CLOSING, lambda c: c.send_ping(), lambda c: c.send_pong()]
+
+
+@both_roles
+def test_nothing_goes_out_when_all_is_over(role: Role) -> None:
+    conn = make(role)
+    end(conn)
+    for call in [*REFUSED_AT_THE_END, lambda c: c.fail()]:
+        before = snapshot(conn)
+        with pytest.raises(StateError, match="closing or closed"):
+            call(conn)
+        assert snapshot(conn) == before
+
+
+def test_nothing_goes_out_before_the_connection_is_open() -> None:
+    conn = ServerConnection()
+    for call in [*REFUSED_AT_THE_END, lambda c: c.fail()]:
+        with pytest.raises(StateError, match="not open yet"):
+            call(conn)
+    assert conn.data_to_send() == b""
+    assert conn.bytes_sent == 0
+
+
+@both_roles
+def test_answering_the_close_of_the_peer_completes_the_handshake(role: Role) -> None:
+    """RFC 6455 §7.1.1: then the server ends its stream first, and the client waits for that."""
+    conn = in_state("THEY_CLOSED", role)
+    assert (conn.turn, conn.transport) == (Turn.LOCAL, Transport.KEEP_OPEN)
+    conn.send("data may still go out")
+    assert one(conn.send_close(1001)).payload == b"\x03\xe9"
+    server = role is Role.SERVER
+    assert conn.transport is (Transport.HALF_CLOSE if server else Transport.KEEP_OPEN)
+    for call in REFUSED_AT_THE_END:
+        with pytest.raises(StateError, match="closing or closed"):
+            call(conn)
+    event = end(conn)
+    assert (event.code, event.clean) == (1000, True)
+
+
+# fail
+
+
+def in_state(name: str, role: Role) -> Connection:
+    """Bring a connection into a state of the table, by its name."""
+    conn = make(role, auto_close=False)
+    if name in ("WE_CLOSED", "BOTH_CLOSED"):
+        conn.send_close(1000)
+    if name in ("THEY_CLOSED", "BOTH_CLOSED"):
+        receive(conn, peer_close(role, 1000))
+    return conn
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "sends", "clean"),
+    [
+        ("OPEN", Role.SERVER, True, False),
+        ("OPEN", Role.CLIENT, True, False),
+        ("WE_CLOSED", Role.SERVER, False, False),
+        ("WE_CLOSED", Role.CLIENT, False, False),
+        ("THEY_CLOSED", Role.SERVER, True, True),
+        ("THEY_CLOSED", Role.CLIENT, True, True),
+        ("BOTH_CLOSED", Role.CLIENT, False, True),
+    ],
+)
+def test_fail_in_every_state(name: str, role: Role, sends: bool, clean: bool) -> None:
+    """RFC 6455 §7.1.7: a Close frame unless one is out, then nothing that comes counts."""
+    conn = in_state(name, role)
+    data = conn.fail(1008, "enough")
+    assert [(f.opcode, f.payload) for f in frames(data)] == ([(CLOSE, b"\x03\xf0enough")] if sends else [])
+    assert conn.data_to_send() == b""
+    assert conn.transport is Transport.HALF_CLOSE
+    assert conn.turn is Turn.PEER
+    assert receive(conn, peer_frame(role, TEXT, b"late")) == []
+    with pytest.raises(StateError):
+        conn.fail()
+    event = end(conn)
+    assert event.clean is clean
+    assert event.cause.kind is CauseKind.FAILED
+    assert event.cause.initiator is Side.LOCAL
+    assert event.cause.detail == "we failed the connection and closed with 1008 (enough)"
+
+
+@both_roles
+def test_fail_keeps_a_diagnosis_that_was_made_before(role: Role) -> None:
+    conn = make(role, timeouts=Timeouts(idle=1.0))
+    for now in (0.0, 5.0):
+        assert list(conn.handle_timeout(now)) == []
+    assert sent(conn)[0][0] == CLOSE
+    conn.fail()
+    assert end(conn).cause.kind is CauseKind.IDLE_TIMEOUT
+
+
+@both_roles
+def test_a_waiting_pong_goes_out_before_the_close_of_fail(role: Role) -> None:
+    conn = make(role)
+    receive(conn, peer_frame(role, PING, b"?"))
+    assert [f.opcode for f in frames(conn.fail())] == [PONG, CLOSE]
+
+
+# What cannot be sent
+
+BAD_VALUES: list[Call] = [
+    lambda c: c.send("\ud800"),
+    lambda c: c.send_text("a\udfff"),
+    lambda c: c.send_parts("\ud800"),
+    lambda c: c.send_fragment("\ud800", final=True),
+    lambda c: c.send_utf8(b"\xff"),
+    lambda c: c.send_utf8(b"\xe2\x82"),
+    lambda c: c.send_prepared(PreparedMessage("\ud800")),
+    lambda c: c.send_ping(bytes(126)),
+    lambda c: c.send_pong(bytes(126)),
+    lambda c: c.send_close(1005),
+    lambda c: c.fail(1006),
+]
+
+
+def on(name: str, *values: Any) -> Call:
+    return lambda conn: getattr(conn, name)(*values)
+
+
+def ill_typed() -> list[Call]:
+    names = (
+        "send",
+        "send_text",
+        "send_bytes",
+        "send_utf8",
+        "send_parts",
+        "send_prepared",
+        "send_ping",
+        "send_pong",
+    )
+    wrong: tuple[Any, ...] = (5, None, 1.5, ["x"], object())
+    octets = ("send_bytes", "send_utf8", "send_ping", "send_pong", "send_prepared")
+    return [
+        *(on(name, value) for name in names for value in wrong),
+        *(on(name, "text") for name in octets),
+        *(on(name, code) for name in ("send_close", "fail") for code in ("1000", 1000.0, b"1000")),
+        *(on(name, 1000, b"octets") for name in ("send_close", "fail")),
+        *((lambda conn, value=value: conn.send_fragment(value, final=True)) for value in wrong),
+        *((lambda conn, value=value: PreparedMessage(value)) for value in wrong),
+        on("send_text", b"octets"),
+    ]
+
+
+@both_roles
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize(("calls", "error"), [(BAD_VALUES, InvalidValueError), (ill_typed(), TypeError)])
+def test_what_is_refused_changes_nothing(
+    role: Role, deflate: bool, calls: list[Call], error: type[Exception]
+) -> None:
+    conn = make(role, deflate=deflate)
+    receive(conn, peer_frame(role, PING, b"?"))
+    for call in calls:
+        before = snapshot(conn)
+        with pytest.raises(error):
+            call(conn)
+        assert snapshot(conn) == before
+    assert sent(conn) == [(PONG, b"?")]
+
+
+def test_close_code_is_read_from_the_frame() -> None:
+    """The helper of these tests, against RFC 6455 §5.5.1."""
+    assert close_code(one(make().send_close(4321)).payload) == 4321
+    assert close_code(one(make().send_close(None)).payload) is None
