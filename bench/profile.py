@@ -58,7 +58,8 @@ def receive_parts(row: Row) -> Iterator[tuple[str, Contender]]:
         yield "read_run of the backend", repeated(backend.read_run, data, 0, LIMIT, True)
     else:
         yield "all of it, in one read", edgews_receiver([data])
-        yield "read_one of the backend", repeated(backend.read_one, data, LIMIT)
+        reader, (out, *_) = backend.new_reader(LIMIT, True), backend.new_scratch()
+        yield "read_one of the backend", repeated(backend.read_one, reader, data, len(data), out)
     if edgews.BACKEND == "c":
         from edgews._kernels import ffi, lib
 

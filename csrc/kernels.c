@@ -137,16 +137,24 @@ static inline int plain_frame(const uint8_t *data, size_t at, size_t length,
     return 1;
 }
 
-int64_t edgews_read_one(const uint8_t *data, size_t length, uint8_t *out)
+int64_t edgews_read_one(edgews_reader *reader, const uint8_t *data, size_t length, uint8_t *out)
 {
     frame_at frame;
+    const uint8_t *payload;
 
     if (length == 0 || (data[0] != FINAL_TEXT && data[0] != FINAL_BINARY)
-        || !plain_frame(data, 0, length, length, 1, &frame)
-        || frame.payload + frame.length != length || frame.length > EDGEWS_RUN_BYTES)
+        || !plain_frame(data, 0, length, reader->limit, reader->masked, &frame))
+        return -2;
+    if (frame.payload + frame.length != length || frame.length > EDGEWS_RUN_BYTES)
         return -1;
-    mask_copy(out, data + frame.payload, frame.length, data + frame.payload - KEY_SIZE, 0);
-    return (int64_t)(frame.length << 1 | (data[0] & 1));
+    payload = data + frame.payload;
+    if (reader->masked)
+        mask_copy(out, payload, frame.length, payload - KEY_SIZE, 0);
+    else
+        memcpy(out, payload, frame.length);
+    reader->messages++;
+    reader->bytes += length;
+    return data[0] == FINAL_TEXT ? (int64_t)frame.length : -3 - (int64_t)frame.length;
 }
 
 void edgews_read_run(const uint8_t *data, size_t start, size_t length,

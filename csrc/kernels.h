@@ -16,6 +16,14 @@
 #define EDGEWS_RUN_FRAMES 8192
 #define EDGEWS_RUN_BYTES 278528
 
+/* What a connection reads with: what it accepts, and what it has counted. */
+typedef struct {
+    uint64_t messages; /* received so far */
+    uint64_t bytes;
+    size_t limit;      /* longest payload of a plain frame */
+    int masked;        /* 1 when the peer masks */
+} edgews_reader;
+
 /* What reading one run leaves behind. */
 typedef struct {
     size_t consumed;  /* position behind the last frame of the run */
@@ -38,9 +46,11 @@ typedef struct {
 int edgews_mask(uint8_t *target, size_t to, const uint8_t *source, size_t from,
                 size_t length, const uint8_t *key, unsigned phase);
 
-/* Read the one masked frame that is all of `data` into `out`, if it is plain (below) and
- * fits into EDGEWS_RUN_BYTES. Returns payload length * 2 + (1 if text), or -1. */
-int64_t edgews_read_one(const uint8_t *data, size_t length, uint8_t *out);
+/* Read the one frame that is all of `data` into `out`, which has room for
+ * EDGEWS_RUN_BYTES, if it is plain (below) and fits, and count it. Returns the length
+ * of a text; -3 - length of anything binary; -1 if a plain frame stands there and more,
+ * or one that does not fit; -2 if none does. */
+int64_t edgews_read_one(edgews_reader *reader, const uint8_t *data, size_t length, uint8_t *out);
 
 /* Read the frames from `start` on that share the opcode of the first one, until
  * one is not plain: incomplete, fragmented, a control frame, with a reserved

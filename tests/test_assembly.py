@@ -157,23 +157,25 @@ def test_compressed_text_fails_as_it_inflates() -> None:
 
 def test_a_header_over_the_limit_is_refused_before_its_payload() -> None:
     message = IncomingMessage(False, None, 100, Delivery.MESSAGES)
-    message.check_room(100)
     with pytest.raises(MessageTooBigError) as info:
-        message.check_room(101)
+        message.expect(101)
     assert info.value.code == 1009
+    message.expect(60)
     message.add(bytes(60), 0, 60, KEY, 0, 0, False)
-    message.check_room(40)
     with pytest.raises(MessageTooBigError):
-        message.check_room(41)
+        message.expect(41)
     # Where it goes on in place, too.
-    message.add(bytes(30), 0, 30, KEY, 0, 0, False)
-    message.check_room(10)
+    message.expect(30)
+    message.add(bytes(20), 0, 20, KEY, 0, 10, False)
+    message.collect(bytes(9), 0, 9, KEY, 0, 10)
+    message.add(bytes(1), 0, 1, KEY, 1, 0, False)
     with pytest.raises(MessageTooBigError):
-        message.check_room(11)
+        message.expect(11)
+    message.expect(10)
 
 
 def test_no_limit_has_room_for_everything() -> None:
-    IncomingMessage(False, None, None, Delivery.MESSAGES).check_room((1 << 63) - 1)
+    IncomingMessage(False, None, None, Delivery.MESSAGES).expect((1 << 63) - 1)
     message = IncomingMessage(False, Inflater(15, True), None, Delivery.MESSAGES)
     assert assemble(message, [squeeze(bytes(1 << 20))]) == [bytes(1 << 20)]
 
@@ -181,7 +183,7 @@ def test_no_limit_has_room_for_everything() -> None:
 def test_the_length_of_a_compressed_frame_says_nothing() -> None:
     message = IncomingMessage(False, Inflater(15, True), 10, Delivery.MESSAGES)
     assert message.compressed
-    message.check_room(11)
+    message.expect(11)
     assert not IncomingMessage(False, None, 10, Delivery.MESSAGES).compressed
 
 

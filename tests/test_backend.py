@@ -43,14 +43,18 @@ def test_the_kernels_are_those_of_the_backend():
 
 def test_both_backends_have_the_same_functions():
     names = set(backend.__all__) - {"BACKEND", "Backend"}
-    public = {
+    functions = {
         name for name, value in vars(backend_python).items()
         if inspect.isfunction(value) and value.__module__ == backend_python.__name__ and name[0] != "_"
     }  # fmt: skip
-    assert names == public
+    # A reader is a class, and the scratches that are not in use are a list's.
+    assert names == functions | {"new_reader", "take_scratch", "give_scratch"}
     module = import_module(f"edgews.backend_{BEST}")
-    for name in names:
-        assert inspect.signature(getattr(module, name)) == inspect.signature(getattr(backend_python, name))
+    for name in functions:
+        function = getattr(module, name)
+        if inspect.isfunction(function):
+            twin = getattr(backend_python, name)
+            assert list(inspect.signature(function).parameters) == list(inspect.signature(twin).parameters)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,7 @@ from tests.wire import frame
 @pytest.mark.parametrize("stream", ODD_STREAMS.values(), ids=ODD_STREAMS)
 def test_what_ends_a_run(stream):
     check_run(backend_python, stream)
-    check_one(backend_python.read_one, stream, True)
-    check_one(backend_python.read_one_unmasked, stream, False)
+    check_one(backend_python, stream)
     assert backend_python.scan_run(*stream) == model_scan(*stream)
 
 
@@ -48,17 +47,12 @@ def test_spans(stream):
 @example(Stream(frame(0x2, b"\xff"), 0, sys.maxsize, True))
 @example(Stream(frame(0x1, b"\xff"), 0, sys.maxsize, True))
 @example(Stream(frame(0x1, b"") * 2, 0, sys.maxsize, True))
-def test_one_frame(stream):
-    check_one(backend_python.read_one, stream, True)
-
-
-@given(streams() | any_bytes)
 @example(Stream(frame(0x1, b"a" * 10, key=None), 0, 9, False))
 @example(Stream(frame(0x1, b"a" * 10, key=None), 0, 10, False))
 @example(Stream(frame(0x1, b"\xff", key=None), 0, sys.maxsize, False))
 @example(Stream(frame(0x2, b"", key=None), 0, 0, False))
-def test_one_frame_without_a_mask(stream):
-    check_one(backend_python.read_one_unmasked, stream, False)
+def test_one_frame(stream):
+    check_one(backend_python, stream)
 
 
 @given(st.integers(0, 300) | st.sampled_from([4096, 70000]), keys, st.integers(0, 3), st.integers(0, 9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from edgews import (
     State,
     Transport,
     Turn,
+    backend,
 )
 
 from .engines import (
@@ -87,6 +89,32 @@ def test_messages_arrive_one_by_one_and_side_by_side(role: Role, as_type: Callab
     assert receive(conn, as_type(b"".join(same))) == [b"%d" % i for i in range(5000)]
     assert conn.messages_received == 2 * len(MESSAGES) + 5000
     assert conn.bytes_received == 2 * sum(map(len, wire)) + sum(map(len, same))
+
+
+@both_roles
+@pytest.mark.parametrize("size", [1, 125, 4095, 4096, 70_000])
+def test_a_text_that_is_not_utf8_is_no_message(role: Role, size: int) -> None:
+    conn = make(role)
+    wire = peer_frame(role, TEXT, b"\xff" * size)
+    assert receive(conn, whole(role, "before")) == ["before"]
+    assert receive(conn, wire) == []
+    assert failed_with(conn) == 1007
+    assert conn.messages_received == 1
+    assert conn.bytes_received == len(whole(role, "before") + wire)
+
+
+@both_roles
+def test_messages_arrive_while_all_scratch_memory_is_in_use(role: Role) -> None:
+    """As when other threads read at this moment."""
+    taken = []
+    with suppress(IndexError):
+        while True:
+            taken.append(backend.take_scratch())
+    try:
+        assert receive(make(role), whole(role, "a")) == ["a"]
+    finally:
+        for scratch in taken:
+            backend.give_scratch(scratch)
 
 
 @both_roles

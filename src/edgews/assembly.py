@@ -54,16 +54,18 @@ class IncomingMessage:
         """Whether its frames carry compressed data."""
         return self._inflater is not None
 
-    def check_room(self, length: int) -> None:
-        """Refuse a frame whose header says that the message becomes too long.
+    def expect(self, length: int) -> None:
+        """Begin a frame, or refuse it because its header says that the message becomes too long.
 
         A compressed frame says nothing about the length of the message.
 
         Raises:
             MessageTooBigError: it does.
         """
-        if self._inflater is None and self._limit is not None and self._size + length > self._limit:
-            raise MessageTooBigError(f"message of more than {self._limit} bytes")
+        if self._inflater is None:
+            if self._limit is not None and self._size + length > self._limit:
+                raise MessageTooBigError(f"message of more than {self._limit} bytes")
+            self._size += length
 
     def add(
         self,
@@ -96,7 +98,9 @@ class IncomingMessage:
             ends or self._delivery is Delivery.STREAM or (not left and self._delivery is Delivery.FRAGMENTS)
         )
         if self._inflater is None and not (deliver and self._buffer is None):
-            self._collect(data, start, stop, key, phase, left, ends)
+            self.collect(data, start, stop, key, phase, stop - start + left)
+            if ends and self._checker is not None:
+                self._checker.check(b"", True)
             return self._collected(ends) if deliver else None
         part = data[start:stop]
         if key:
@@ -104,31 +108,29 @@ class IncomingMessage:
         if self._inflater is not None:
             room = _NO_LIMIT if self._limit is None else self._limit - self._size
             part = self._inflater.decompress(part, ends, room)
-        self._size += len(part)
+            self._size += len(part)
         if self._checker is not None:
             self._checker.check(part, ends)
         if deliver and self._buffer is None:
             return self._event(part, ends)
-        self._growing().append(part, len(part))
+        self._growing().append(part, 0, len(part), b"", 0, len(part))
         return self._collected(ends) if deliver else None
 
-    def _collect(
-        self, data: bytes, start: int, stop: int, key: bytes, phase: int, left: int, ends: bool
-    ) -> None:
-        """Put a part into the buffer, unmasking it on the way, and check it there."""
-        buffer = self._growing()
-        before = buffer.size
-        size = stop - start
-        self._size += size
-        if key:
-            ascii = buffer.append_masked(data, start, stop, key, phase, size + left)
-        else:
-            part = data[start:stop]
-            ascii = part.isascii()
-            buffer.append(part, size + left)
+    def collect(self, data: bytes, start: int, stop: int, key: bytes, phase: int, left: int) -> None:
+        """Do what `add` does for a part that is not compressed and with which no frame ends.
+
+        Args:
+            data, start, stop, key, phase: as with `add`.
+            left: how many bytes of the frame are still to come, this part among them.
+
+        Raises:
+            InvalidUtf8Error: an octet that cannot be part of the text.
+        """
+        buffer = self._buffer or self._growing()
+        ascii = buffer.append(data, start, stop, key, phase, left)
         if self._checker is not None and not (ascii and self._checker.idle):
-            with buffer.view(before) as view:
-                self._checker.decode(view, ends)
+            for piece in buffer.pieces(buffer.size - (stop - start)):
+                self._checker.decode(piece, False)
 
     def _growing(self) -> PayloadBuffer:
         if self._buffer is None:

@@ -34,35 +34,47 @@ BACKEND: Backend = _choose(os.environ.get("EDGEWS_BACKEND"))
 if TYPE_CHECKING or BACKEND == "python":
     from .backend_python import (
         build_masked,
+        decode,
+        give_scratch,
         mask,
         mask_into,
+        new_reader,
+        new_scratch,
         pin,
         read_one,
-        read_one_unmasked,
         read_run,
         scan_run,
+        take_scratch,
     )
 else:
     from .backend_c import (
         build_masked,
+        decode,
+        give_scratch,
         mask,
         mask_into,
+        new_reader,
+        new_scratch,
         pin,
         read_one,
-        read_one_unmasked,
         read_run,
         scan_run,
+        take_scratch,
     )
 
 __all__ = [
     "BACKEND",
     "Backend",
     "build_masked",
+    "decode",
+    "give_scratch",
     "mask",
     "mask_into",
+    "new_reader",
+    "new_scratch",
     "pin",
     "read_one",
-    "read_one_unmasked",
     "read_run",
     "scan_run",
+    "take_scratch",
 ]

@@ -5,61 +5,71 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from ._kernels import ffi, lib
-from .backend_python import read_one_unmasked
 from .frames import FINAL_TEXT, header_size
 
 __all__ = [
     "build_masked",
+    "decode",
+    "give_scratch",
     "mask",
     "mask_into",
+    "new_reader",
+    "new_scratch",
     "pin",
     "read_one",
-    "read_one_unmasked",
     "read_run",
     "scan_run",
+    "take_scratch",
 ]
 
 _CAPACITY: int = lib.EDGEWS_RUN_BYTES
 _LONGEST_HEADER = 14
 
-# Below this many bytes a slice of the buffer and then `decode` is the quicker way to a string; above
-# it, decoding straight from the memory saves a copy that counts.
-_SMALL = 4096
-
 # Up to this mean length `str.split` cuts a run faster than one slice for each message does.
 _SPLIT = 64
 
-_read_one = lib.edgews_read_one
+read_one = lib.edgews_read_one
 _read_run = lib.edgews_read_run
 _scan_run = lib.edgews_scan_run
 _build_masked = lib.edgews_build_masked
-_mask = lib.edgews_mask
+mask_into = lib.edgews_mask
 
 # Memory that is not cleared is not touched: a scratch takes up only what the largest run has used.
 _new = ffi.new_allocator(should_clear_after_alloc=False)
 
 
-# Memory for one run: `out`, the same as a buffer, and the run they are part of. Another thread may run
-# between a kernel and the look at what it left, so a scratch serves one call at a time.
-_Scratch: TypeAlias = tuple[Any, Any, Any]
+# Memory for payloads, as what the kernels write to and as what is read, and the run it is part of. Another
+# thread may run between a kernel and the look at what it left, so a scratch serves one call at a time.
+Scratch: TypeAlias = tuple[Any, Any, Any]
 
 
-def _new_scratch() -> _Scratch:
+def new_scratch() -> Scratch:
+    """Return memory for `read_one`."""
     run = _new("edgews_run *")
     return run.out, ffi.buffer(run.out), run
 
 
 # As many scratches as ever were in use at once. Popping and appending are atomic.
-_free: list[_Scratch] = [_new_scratch()]
-_take = _free.pop
-_give = _free.append
+_free: list[Scratch] = [new_scratch()]
+take_scratch = _free.pop
+give_scratch = _free.append
 
 
-def _scratch() -> _Scratch:
+def _scratch() -> Scratch:
     try:
-        return _take()
+        return take_scratch()
     except IndexError:
-        return _new_scratch()
+        return new_scratch()
+
+
+def new_reader(limit: int, masked: bool) -> Any:
+    """Return what `read_one` accepts and counts for one connection."""
+    return ffi.new("edgews_reader *", {"limit": limit, "masked": masked})
+
+
+def decode(buffer: Any, size: int) -> str:
+    """Return the text that `read_one` left in a scratch; for a long one this saves a copy that counts."""
+    return str(memoryview(buffer)[:size], "utf-8")
 
 
 def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
@@ -71,24 +81,15 @@ def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
         return bytes(masked)
     scratch = _scratch()
     out, buffer, _ = scratch
-    _mask(out, 0, data, 0, size, key, phase)
+    mask_into(out, 0, data, 0, size, key, phase)
     copied: bytes = buffer[:size]
-    _give(scratch)
+    give_scratch(scratch)
     return copied
 
 
 def pin(memory: bytearray) -> Any:
     """Return `memory` as `mask_into` takes it; as long as that is there, `memory` cannot be resized."""
     return ffi.from_buffer("uint8_t[]", memory, require_writable=True)
-
-
-def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int = 0) -> bool:
-    """Write `size` bytes of `data`, masked, to pinned memory; say whether they are all ASCII.
-
-    The caller makes sure that the memory is large enough.
-    """
-    ascii: int = _mask(target, at, data, start, size, key, phase)
-    return ascii != 0
 
 
 def build_masked(first: int, payload: bytes, key: bytes) -> bytes:
@@ -102,40 +103,8 @@ def build_masked(first: int, payload: bytes, key: bytes) -> bytes:
     scratch = _scratch()
     out, buffer, _ = scratch
     built: bytes = buffer[: _build_masked(out, first, payload, size, key)]
-    _give(scratch)
+    give_scratch(scratch)
     return built
-
-
-def read_one(data: bytes, limit: int) -> str | bytes | None:
-    """Read the one masked plain message that is all of `data`; None if it is anything else."""
-    length = len(data)
-    # The frame is longer than its payload: the few bytes in between are for `read_run` to judge.
-    if length > limit:
-        return None
-    try:
-        scratch = _take()
-    except IndexError:
-        scratch = _new_scratch()
-    out, buffer, _ = scratch
-    found = _read_one(data, length, out)
-    size = found >> 1
-    if 0 <= size < _SMALL:
-        payload: bytes = buffer[:size]
-        _give(scratch)
-        if found & 1:
-            try:
-                return payload.decode()
-            except UnicodeDecodeError:
-                return None
-        return payload
-    try:
-        if found < 0:
-            return None
-        return str(memoryview(buffer)[:size], "utf-8") if found & 1 else buffer[:size]
-    except UnicodeDecodeError:
-        return None
-    finally:
-        _give(scratch)
 
 
 def read_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[str] | list[bytes], int]:
@@ -158,7 +127,7 @@ def read_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[st
             return [joined[begin : (begin := end + 1) - 1] for end in ends], consumed
         octets: bytes = buffer[:used]
     finally:
-        _give(scratch)
+        give_scratch(scratch)
     if data[start] != FINAL_TEXT:
         return [octets[begin : (begin := end + 1) - 1] for end in ends], consumed
     try:

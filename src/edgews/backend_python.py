@@ -32,14 +32,14 @@ def pin(memory: bytearray) -> Any:
     return memoryview(memory)
 
 
-def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int = 0) -> bool:
+def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int) -> int:
     """Write `size` bytes of `data`, from `start` on, masked, to pinned memory from `at` on.
 
     It spares a large payload a copy on its way into a buffer. The caller makes sure that the memory is
     large enough.
 
     Returns:
-        Whether they are all ASCII.
+        Whether they are all ASCII, as 0 or 1.
     """
     masked = mask(data[start : start + size], key, phase)
     target[at : at + size] = masked
@@ -74,37 +74,81 @@ def _plain_frame(data: bytes, at: int, end: int, limit: int, masked: bool) -> tu
     return body, stop
 
 
-def read_one(data: bytes, limit: int) -> str | bytes | None:
-    """Read the one masked plain message that is all of `data`; None if it is anything else.
+class Reader:
+    """What a connection reads with: what it accepts, and what it has counted.
 
-    It does what `read_run` does for a run of one, which is how frames most often arrive.
+    Attributes:
+        limit: the longest payload of a plain frame, in bytes.
+        masked: the peer masks.
+        messages, bytes: received so far.
     """
-    return _read_one(data, limit, True)
+
+    __slots__ = ("bytes", "limit", "masked", "messages")
+
+    def __init__(self, limit: int, masked: bool) -> None:
+        self.limit = limit
+        self.masked = masked
+        self.messages = 0
+        self.bytes = 0
 
 
-def read_one_unmasked(data: bytes, limit: int) -> str | bytes | None:
-    """Read the one unmasked plain message that is all of `data`; None if it is anything else.
+class Scratch:
+    """Where `read_one` leaves a payload; it is read like memory, in one slice."""
 
-    There is nothing to unmask, so both backends use this one.
+    __slots__ = ("payload",)
+
+    def __getitem__(self, part: slice) -> bytes:
+        return self.payload[part]
+
+    payload: bytes
+
+
+new_reader = Reader
+
+_free: list[tuple[Scratch, Scratch, None]] = []
+take_scratch = _free.pop
+give_scratch = _free.append
+
+
+def new_scratch() -> tuple[Scratch, Scratch, None]:
+    """Return memory for `read_one`: what it writes to, what to read from, and what nobody else needs."""
+    scratch = Scratch()
+    return scratch, scratch, None
+
+
+def decode(buffer: Scratch, size: int) -> str:
+    """Return the text that `read_one` left in a scratch.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
     """
-    return _read_one(data, limit, False)
+    return buffer[:size].decode()
 
 
-def _read_one(data: bytes, limit: int, masked: bool) -> str | bytes | None:
-    end = len(data)
-    if not end or (data[0] != FINAL_TEXT and data[0] != FINAL_BINARY):
-        return None
-    frame = _plain_frame(data, 0, end, limit, masked)
-    if frame is None or frame[1] != end:
-        return None
+def read_one(reader: Reader, data: bytes, length: int, out: Scratch) -> int:
+    """Read the one plain message that is all of `data`, as most come, and count it.
+
+    Nothing else is as short as this on the way to one message. So the caller takes a scratch, reads the
+    payload from it, and gives it back.
+
+    Returns:
+        The length of a text, which may not be UTF-8; -3 - length of anything binary; -1 if a plain frame
+        stands there and more, or one that is too long for this, which `read_run` reads; -2 if none does.
+    """
+    first = data[0] if length else 0
+    if first != FINAL_TEXT and first != FINAL_BINARY:
+        return -2
+    frame = _plain_frame(data, 0, length, reader.limit, reader.masked)
+    if frame is None:
+        return -2
+    if frame[1] != length:
+        return -1
     body = frame[0]
-    payload = mask(data[body:], data[body - KEY_SIZE : body]) if masked else data[body:]
-    if data[0] == FINAL_BINARY:
-        return payload
-    try:
-        return payload.decode()
-    except UnicodeDecodeError:
-        return None
+    out.payload = mask(data[body:], data[body - KEY_SIZE : body]) if reader.masked else data[body:]
+    reader.messages += 1
+    reader.bytes += length
+    size = length - body
+    return size if first == FINAL_TEXT else -3 - size
 
 
 def read_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[str] | list[bytes], int]:

@@ -113,6 +113,8 @@ class Connection(Incoming):
         for due in self._timers.look(now, messages, self.bytes_received):
             if self._halves != OVER:
                 self._timed_out(due)
+        # A Ping that was sent just now went out at this time.
+        self._timers.measure(now)
         return self._read()
 
     def _timed_out(self, due: Due) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from .assembly import IncomingMessage
-from .backend import mask, read_one, read_one_unmasked, read_run
+from .backend import decode, give_scratch, mask, new_reader, new_scratch, read_one, read_run, take_scratch
 from .deflate import Inflater, deflated_bound
 from .errors import FragmentationError, MessageTooBigError, RemoteProtocolError
 from .events import Cause, CauseKind, Close, Delivery, Disconnected, Event, Ping, Pong, Side
@@ -40,6 +40,9 @@ _TEXT = int(Opcode.TEXT)
 _CLOSE = int(Opcode.CLOSE)
 _PING = int(Opcode.PING)
 
+# Texts of this many bytes are decoded where they are, which takes longer to begin and saves a copy.
+_LONG = 4096
+
 
 class Incoming(Outgoing):
     """What `Connection` receives with; it is not used alone."""
@@ -49,21 +52,20 @@ class Incoming(Outgoing):
         "_auto_close",
         "_auto_pong",
         "_buffer",
+        "_bytes",
         "_deflated_limit",
         "_delivery",
-        "_done",
         "_eof",
         "_frame_limit",
+        "_frames",
         "_header",
         "_inflater",
+        "_left",
         "_message",
         "_peer_close",
         "_peer_masks",
-        "_read_one",
         "_reported",
         "_run_limit",
-        "bytes_received",
-        "messages_received",
         "pings_received",
         "pongs_received",
     )
@@ -81,7 +83,6 @@ class Incoming(Outgoing):
     ) -> None:
         super().__init__(masks, limits, timeouts, connecting)
         self._peer_masks = not masks
-        self._read_one = read_one_unmasked if masks else read_one
         self._delivery = delivery
         self._auto_pong = auto_pong
         self._auto_close = auto_close
@@ -92,19 +93,19 @@ class Incoming(Outgoing):
             deflated_bound(message_limit) if limits.max_frame_size is None else limits.max_frame_size
         )
         self._run_limit = min(message_limit, self._frame_limit)
+        self._frames = new_reader(self._run_limit, not masks)
         self._inflater: Inflater | None = None
         # Bytes that were received and not yet looked at: `_buffer[_at:]`.
         self._buffer = trailing_data
         self._at = 0
-        # The data frame that is arriving, and how much of its payload has been taken.
+        # The data frame that is arriving, and how much of its payload is still to come.
         self._header: FrameHeader | None = None
-        self._done = 0
+        self._left = 0
         self._message: IncomingMessage | None = None
         self._eof = False
         self._reported = False
         self._peer_close: Close | None = None
-        self.messages_received = 0
-        self.bytes_received = len(trailing_data)
+        self._bytes = len(trailing_data)
         self.pings_received = 0
         self.pongs_received = 0
 
@@ -121,30 +122,54 @@ class Incoming(Outgoing):
         if type(data) is not bytes:
             data = as_bytes(data)
         if self._plain:
-            message = self._read_one(data, self._run_limit)
-            if message is not None:
-                self.messages_received += 1
-                self.bytes_received += len(data)
-                return (message,)
-            messages, consumed = read_run(data, 0, self._run_limit, self._peer_masks)
-            self.messages_received += len(messages)
-            self.bytes_received += len(data)
-            if consumed == len(data):
-                return messages
-            self._encode_waiting_pong()
-            self._buffer = data
-            self._at = consumed
-            self._plain = False
-            return chain(messages, self._read())
-        self.bytes_received += len(data)
-        if len(data) < self._arriving:
-            return self._take_more(data)
+            # What is done here in a line each is called for every message; a function would cost a tenth.
+            try:
+                scratch = take_scratch()
+            except IndexError:
+                scratch = new_scratch()
+            out, buffer, _ = scratch
+            found = read_one(self._frames, data, len(data), out)
+            if 0 <= found < _LONG:
+                payload = buffer[:found]
+                give_scratch(scratch)
+                try:
+                    return (payload.decode(),)
+                except UnicodeDecodeError:
+                    self._uncount(data)
+            elif found < -2:
+                payload = buffer[: -3 - found]
+                give_scratch(scratch)
+                return (payload,)
+            else:
+                try:
+                    if found >= 0:
+                        return (decode(buffer, found),)
+                except UnicodeDecodeError:
+                    self._uncount(data)
+                finally:
+                    give_scratch(scratch)
+            self._bytes += len(data)
+            return self._receive_run(data) if found == -1 else self._receive_first(data)
+        size = len(data)
+        self._bytes += size
+        if size < self._arriving:
+            return self._take_more(data, size)
         self._encode_waiting_pong()
         self._plain = False
         self._arriving = 0
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0
         return self._read()
+
+    @property
+    def messages_received(self) -> int:
+        """How many messages have come in whole."""
+        return self._frames.messages
+
+    @property
+    def bytes_received(self) -> int:
+        """How many bytes have come in, headers included."""
+        return self._frames.bytes + self._bytes
 
     def receive_eof(self) -> Iterable[Event]:
         """Take the end of the byte stream, in order or not: EOF, a reset, a failed write.
@@ -157,21 +182,39 @@ class Incoming(Outgoing):
         self._eof = True
         return self._read()
 
-    def _take_more(self, data: bytes) -> Iterable[Event]:
+    def _receive_run(self, data: bytes) -> Iterable[Event]:
+        """Take a read that begins with a plain message, when nothing is in the buffer."""
+        messages, consumed = read_run(data, 0, self._run_limit, self._peer_masks)
+        self._frames.messages += len(messages)
+        if consumed == len(data):
+            return messages
+        return chain(messages, self._receive_first(data, consumed))
+
+    def _receive_first(self, data: bytes, consumed: int = 0) -> Iterator[Event]:
+        """Take what is left of a read, when nothing is in the buffer and no plain message follows."""
+        self._encode_waiting_pong()
+        self._buffer = data
+        self._at = consumed
+        self._plain = False
+        return self._read(tried=not consumed)
+
+    def _uncount(self, data: bytes) -> None:
+        """Take a frame back that turned out to be no message: the long way looks at it again."""
+        self._frames.messages -= 1
+        self._frames.bytes -= len(data)
+
+    def _take_more(self, data: bytes, size: int) -> Iterable[Event]:
         """Take a read that is all payload of a frame that goes on behind it.
 
         Nothing comes of it yet but, at worst, an error.
         """
-        size = len(data)
-        header, message = self._header, self._message
+        header, message, left = self._header, self._message, self._arriving
         assert header is not None
         assert message is not None
-        phase = self._done & 3
-        self._done += size
-        self._arriving -= size
+        self._arriving = self._left = left - size
         self._progress += 1
         try:
-            message.add(data, 0, size, header.key, phase, self._arriving, header.final)
+            message.collect(data, 0, size, header.key, header.length - left & 3, left)
         except RemoteProtocolError as error:
             self._violated(error)
             self._drop_input()
@@ -188,39 +231,37 @@ class Incoming(Outgoing):
                 self._encode_pong()
 
     def _settle(self) -> None:
-        """Find out anew whether what comes next may take the short way."""
-        self._plain = (
-            not self._connecting
-            and self._at >= len(self._buffer)
-            and self._header is None
-            and self._message is None
-            and self._delivery is Delivery.MESSAGES
-            and not self._eof
-            and listens(self._halves)
-        )
-        if self._at >= len(self._buffer):
-            self._buffer = b""
-            self._at = 0
+        """Find out anew whether what comes next may take a short way."""
+        self._plain = False
         self._arriving = 0
-        if (
-            self._header is not None
-            and not self._buffer
-            and self._delivery is not Delivery.STREAM
-            and listens(self._halves)
-        ):
-            self._arriving = self._header.length - self._done
+        if self._at < len(self._buffer):
+            return
+        self._buffer = b""
+        self._at = 0
+        if self._connecting or self._eof or not listens(self._halves):
+            return
+        message = self._message
+        if message is None:
+            self._plain = self._delivery is Delivery.MESSAGES
+        elif self._header is not None and not message.compressed and self._delivery is not Delivery.STREAM:
+            self._arriving = self._left
 
-    def _read(self) -> Iterator[Event]:
-        """Go through the buffer, frame by frame where a run will not do."""
+    def _read(self, tried: bool = False) -> Iterator[Event]:
+        """Go through the buffer, frame by frame where a run will not do.
+
+        Args:
+            tried: what stands first in the buffer is known to be no run.
+        """
         if self._connecting:
             yield from self._open()
-        while listens(self._halves) and not self._connecting:
-            if self._header is None and self._message is None and self._delivery is Delivery.MESSAGES:
+        while self._at < len(self._buffer) and listens(self._halves) and not self._connecting:
+            if self._message is None and self._delivery is Delivery.MESSAGES and not tried:
                 messages, self._at = read_run(self._buffer, self._at, self._run_limit, self._peer_masks)
                 if messages:
-                    self.messages_received += len(messages)
+                    self._frames.messages += len(messages)
                     yield from messages
                     continue
+            tried = False
             try:
                 moved, event = self._next()
             except RemoteProtocolError as error:
@@ -280,10 +321,10 @@ class Incoming(Outgoing):
                 self.limits.max_message_size,
                 self._delivery,
             )
-        message.check_room(header.length)
+        message.expect(header.length)
         self._message = message
         self._header = header
-        self._done = 0
+        self._left = header.length
         self._at += header.size
         return self._take_payload(header)
 
@@ -291,10 +332,9 @@ class Incoming(Outgoing):
         """Take what has arrived of a data frame's payload, however little. RFC 6455 §8.1 asks for it."""
         assert self._message is not None
         start = self._at
-        stop = min(len(self._buffer), start + header.length - self._done)
-        phase = self._done & 3
-        self._done += stop - start
-        left = header.length - self._done
+        stop = min(len(self._buffer), start + self._left)
+        phase = header.length - self._left & 3
+        left = self._left = self._left - (stop - start)
         if stop == start and left:
             return False, None
         self._at = stop
@@ -304,7 +344,7 @@ class Incoming(Outgoing):
             self._header = None
             if header.final:
                 self._message = None
-                self.messages_received += 1
+                self._frames.messages += 1
         return not left, event
 
     def _take_control(self, header: FrameHeader) -> tuple[bool, Event | None]:

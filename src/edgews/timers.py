@@ -159,7 +159,7 @@ class Timers:
                 due.append(Due.SEND_PING)
             if self._ping == ASAP or now >= self._ping:
                 self._ping = now + times.ping_interval
-        self._measure(now)
+        self.measure(now)
         return due
 
     def _is_idle(self, now: float, deadline: float, idle: float, messages: int) -> bool:
@@ -169,7 +169,7 @@ class Timers:
         self._idle = min(now + idle / _IDLE_LOOKS, end)
         return now >= end
 
-    def _measure(self, now: float) -> None:
+    def measure(self, now: float) -> None:
         """Give the Pings that were sent, and the Pong that came, since the last look their time."""
         if self._pong_came is not None:
             self.latency = now - self._pong_came

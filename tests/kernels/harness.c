@@ -152,22 +152,33 @@ static void check_scan(const uint8_t *data, size_t start, size_t length, size_t 
 }
 
 /* `out` has as much room as the frame needs, and none if there is no frame to read. */
-static void check_one(const uint8_t *data, size_t length)
+static void check_one(const uint8_t *data, size_t length, size_t limit, int masked)
 {
-    size_t payload = 0, end = 0;
-    int whole = length > 0 && reference_frame(data, length, 0, NO_LIMIT, 1, &payload, &end)
-                && end == length && end - payload <= EDGEWS_RUN_BYTES;
+    edgews_reader *reader = malloc(sizeof *reader);
+    size_t payload = 0, end = 0, size;
+    int plain = length > 0 && reference_frame(data, length, 0, limit, masked, &payload, &end);
+    int whole = plain && end == length && end - payload <= EDGEWS_RUN_BYTES;
     uint8_t *out = exact(whole ? end - payload : 0);
-    int64_t found = edgews_read_one(data, length, out);
+    int64_t found;
 
+    CHECK(reader != NULL);
+    reader->messages = 7;
+    reader->bytes = 70;
+    reader->limit = limit;
+    reader->masked = masked;
+    found = edgews_read_one(reader, data, length, out);
+    size = whole ? end - payload : 0;
     if (whole) {
-        CHECK(found == (int64_t)((end - payload) * 2 + (data[0] == 0x81)));
-        for (size_t i = 0; i < end - payload; i++)
-            CHECK(out[i] == (data[payload + i] ^ data[payload - 4 + i % 4]));
+        CHECK(found == (data[0] == 0x81 ? (int64_t)size : -3 - (int64_t)size));
+        for (size_t i = 0; i < size; i++)
+            CHECK(out[i] == (masked ? data[payload + i] ^ data[payload - 4 + i % 4] : data[payload + i]));
     } else {
-        CHECK(found == -1);
+        CHECK(found == (plain ? -1 : -2));
     }
-    release(out, whole ? end - payload : 0);
+    CHECK(reader->messages == (whole ? 8 : 7));
+    CHECK(reader->bytes == (whole ? 70 + length : 70));
+    release(out, size);
+    free(reader);
     compared++;
 }
 
@@ -179,9 +190,9 @@ static void check_readers(const uint8_t *bytes, size_t start, size_t length, siz
     for (int masked = 0; masked <= 1; masked++) {
         check_run(data, start, length, limit, masked);
         check_scan(data, start, length, limit, masked);
+        if (start == 0)
+            check_one(data, length, limit, masked);
     }
-    if (start == 0)
-        check_one(data, length);
     release(data, length);
 }
 
