@@ -49,25 +49,23 @@ def collect_a_message() -> Ways:
     reads = [data[i : i + READ] for i in range(0, MIB, READ)]
     last = [b""]
 
-    def sized() -> None:
-        buffer = io.BytesIO()
-        at = capacity = 0
-        for read in reads:
-            end = at + len(read)
-            if end > capacity:
-                capacity = MIB if 5 * end >= 2 * MIB else 2 * end
-                buffer.seek(capacity - 1)
-                buffer.write(b"\0")
-            buffer.seek(at)
-            buffer.write(read)
-            at = end
-        last[0] = buffer.getvalue()
+    kept = [memoryview(bytearray(READ)) for _ in reads]
 
-    def bytes_io() -> None:
-        buffer = io.BytesIO()
+    def kept_blocks() -> None:
+        for block, read in zip(kept, reads, strict=True):
+            block[:] = read
+        last[0] = b"".join(kept)
+
+    def fresh_blocks() -> None:
+        blocks = []
         for read in reads:
-            buffer.write(read)
-        last[0] = buffer.getvalue()
+            block = bytearray(len(read))
+            block[:] = read
+            blocks.append(block)
+        last[0] = b"".join(blocks)
+
+    def parts() -> None:
+        last[0] = b"".join([bytes(memoryview(read)) for read in reads])
 
     def byte_array() -> None:
         buffer = bytearray()
@@ -75,14 +73,18 @@ def collect_a_message() -> Ways:
             buffer += read
         last[0] = bytes(buffer)
 
-    def join() -> None:
-        last[0] = b"".join([bytes(memoryview(read)) for read in reads])
+    def bytes_io() -> None:
+        buffer = io.BytesIO()
+        for read in reads:
+            buffer.write(read)
+        last[0] = buffer.getvalue()
 
     ways: Ways = {
-        "BytesIO, capacity set": sized,
-        "BytesIO": bytes_io,
+        "blocks that are kept, join": kept_blocks,
+        "fresh blocks, join": fresh_blocks,
+        "list of bytes, join": parts,
         "bytearray, bytes": byte_array,
-        "list of parts, join": join,
+        "BytesIO": bytes_io,
     }
     for way in ways.values():
         way()

@@ -8,16 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
-from .contender import Contender
 from .memory import measure_all
 from .results import Case, Report, case_group, case_of, environment
-from .rounds import QUICK, THOROUGH, Pace, Timed, race
-from .rows import PYTHON, Row, groups
+from .rounds import QUICK, THOROUGH, Pace, race
+from .rows import Row, groups
 from .tables import markdown, terminal
-from .worker import PurePython
+from .worker import Workers
 
 
 def arguments() -> argparse.Namespace:
@@ -31,26 +29,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(row: Row, pure: PurePython, pace: Pace) -> Case:
+def measure(row: Row, pace: Pace) -> Case:
     """Check every contender of a row, let them take turns, and check them again.
 
     Raises:
         RuntimeError: one does not produce what it should.
     """
-    local = {name: make() for name, make in row.contenders.items()}
-    contenders: dict[str, Timed] = dict(local)
-    if not row.native:
-        contenders[PYTHON] = pure.contender(row.key)
-    check(row, local)
-    timings = race(row, contenders, pace)
-    check(row, local)
+    with Workers(row) as contenders:
+        for contender in contenders.values():
+            contender.check()
+        timings = race(row, contenders, pace)
+        for contender in contenders.values():
+            contender.check()
     return case_of(row, timings)
-
-
-def check(row: Row, contenders: dict[str, Contender]) -> None:
-    for name, contender in contenders.items():
-        if not row.right(contender.produced()):
-            raise RuntimeError(f"{row.key}: {name} does not produce what it should")
 
 
 def progress(doing: str) -> None:
@@ -60,16 +51,14 @@ def progress(doing: str) -> None:
 
 def compare(pace: Pace, wanted: list[str], *, memory: bool) -> Report:
     measured = []
-    with ExitStack() as stack:
-        pure = stack.enter_context(PurePython())
-        for group in groups():
-            rows = [row for row in group.rows if not wanted or any(part in row.key for part in wanted)]
-            cases = []
-            for row in rows:
-                progress(row.key)
-                cases.append(measure(row, pure, pace))
-            if cases:
-                measured.append(case_group(group, cases))
+    for group in groups():
+        rows = [row for row in group.rows if not wanted or any(part in row.key for part in wanted)]
+        cases = []
+        for row in rows:
+            progress(row.key)
+            cases.append(measure(row, pace))
+        if cases:
+            measured.append(case_group(group, cases))
     progress("")
     return Report(environment(pace), measured, measure_all() if memory else [])
 

@@ -54,17 +54,16 @@ class Timing:
 
 def race(row: Row, contenders: Mapping[str, Timed], pace: Pace) -> dict[str, Timing]:
     """Time the contenders of a row side by side."""
-    with no_garbage_collection():
-        passes = {name: calibrate(timed, pace.slice) for name, timed in contenders.items()}
-        order = list(contenders)
-        rounds: dict[str, list[float]] = {name: [] for name in order}
-        for _ in range(pace.rounds):
-            for name in order:
-                # The one before has left its own data in the caches, and the heap as it needed it.
-                contenders[name].seconds(max(1, passes[name] // 8))
-                seconds = contenders[name].seconds(passes[name])
-                rounds[name].append(seconds / passes[name] / row.per_pass)
-            order.append(order.pop(0))
+    passes = {name: calibrate(timed, pace.slice) for name, timed in contenders.items()}
+    order = list(contenders)
+    rounds: dict[str, list[float]] = {name: [] for name in order}
+    for _ in range(pace.rounds):
+        for name in order:
+            # The one before has left its own data in the caches.
+            contenders[name].seconds(max(1, passes[name] // 8))
+            seconds = contenders[name].seconds(passes[name])
+            rounds[name].append(seconds / passes[name] / row.per_pass)
+        order.append(order.pop(0))
     return {name: Timing(rounds[name]) for name in contenders}
 
 
