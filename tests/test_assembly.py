@@ -196,7 +196,7 @@ def test_what_inflates_is_limited_exactly(text: bool, delivery: Delivery) -> Non
         if fits:
             assert assemble(message, fragments)
         else:
-            with pytest.raises(MessageTooBigError):
+            with pytest.raises(MessageTooBigError, match="more than 1000 bytes"):
                 assemble(message, fragments)
 
 

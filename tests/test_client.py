@@ -458,7 +458,19 @@ def test_arbitrary_bytes_lead_to_one_end(data: bytes, cuts: list[int], start: by
         assert list(client.receive_data(data)) == list(client.receive_eof()) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 10", b"HTTP/1.1 403 X\r\nContent-Length: 99\r\n\r\nsome"])
+def test_a_refusal_whose_body_takes_too_long() -> None:
+    client = asking(timeouts=Timeouts(open=5))
+    assert list(client.handle_timeout(100)) == []
+    assert list(client.receive_data(b"HTTP/1.1 403 X\r\nContent-Length: 99\r\n\r\nsome")) == []
+    assert list(client.handle_timeout(104)) == []
+    refusal, last = client.handle_timeout(105)
+    assert isinstance(refusal, Rejected)
+    assert (refusal.response.status, refusal.response.body) == (403, b"some")
+    assert isinstance(last, Disconnected)
+    assert last.cause.kind is CauseKind.HANDSHAKE_REFUSED
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 10", b"HTTP/1.1 403 X\r\nContent-Length: 99\r\n"])
 def test_an_answer_that_does_not_come(data: bytes) -> None:
     client = asking(timeouts=Timeouts(open=5))
     assert client.next_timeout() == float("-inf")

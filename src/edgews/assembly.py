@@ -64,7 +64,7 @@ class IncomingMessage:
         """
         if self._inflater is None:
             if self._limit is not None and self._size + length > self._limit:
-                raise MessageTooBigError(f"message of more than {self._limit} bytes")
+                raise self._too_big()
             self._size += length
 
     def add(
@@ -107,7 +107,10 @@ class IncomingMessage:
             part = mask(part, key, phase)
         if self._inflater is not None:
             room = _NO_LIMIT if self._limit is None else self._limit - self._size
-            part = self._inflater.decompress(part, ends, room)
+            try:
+                part = self._inflater.decompress(part, ends, room)
+            except MessageTooBigError:
+                raise self._too_big() from None
             self._size += len(part)
         if self._checker is not None:
             self._checker.check(part, ends)
@@ -131,6 +134,9 @@ class IncomingMessage:
         if self._checker is not None and not (ascii and self._checker.idle):
             for piece in buffer.pieces(buffer.size - (stop - start)):
                 self._checker.decode(piece, False)
+
+    def _too_big(self) -> MessageTooBigError:
+        return MessageTooBigError(f"message of more than {self._limit} bytes")
 
     def _growing(self) -> PayloadBuffer:
         if self._buffer is None:

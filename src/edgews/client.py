@@ -37,7 +37,7 @@ class ClientConnection(Connection):
         InvalidValueError: a URI, subprotocol or field that may not be sent.
     """
 
-    __slots__ = ("_offers", "_reader", "request", "subprotocol")
+    __slots__ = ("_offers", "_out_of_time", "_reader", "request", "subprotocol")
 
     def __init__(
         self,
@@ -78,6 +78,7 @@ class ClientConnection(Connection):
         self.subprotocol: str | None = None
         # Lives until the handshake is over.
         self._reader: ResponseReader | None = ResponseReader(limits)
+        self._out_of_time = False
         self._queue(self._out(self._reader.request(self.request)))
         self._timers.start_open()
 
@@ -89,7 +90,7 @@ class ClientConnection(Connection):
         data, self._buffer, self._at = self._buffer[self._at :], b"", 0
         response: Response | None = None
         try:
-            complete = reader.feed(data, self._eof)
+            complete = reader.feed(data, self._eof or self._out_of_time)
             if complete is None:
                 return
             response, self._buffer = complete
@@ -102,6 +103,13 @@ class ClientConnection(Connection):
         self._reader = None
         self._start(deflate)
         yield Accepted(self.subprotocol, response)
+
+    def _open_timed_out(self) -> None:
+        if self._reader is not None and self._reader.refused:
+            # What has come of the body has to do: the status says why, and a timeout does not.
+            self._out_of_time = True
+        else:
+            super()._open_timed_out()
 
     def _failed(self, error: HandshakeError, response: Response | None) -> None:
         self._reader = None

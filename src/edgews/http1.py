@@ -164,6 +164,11 @@ class ResponseReader:
         self._parser.send(h11.EndOfMessage())
         return head or b""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the server has said no, and only the rest of the body is missing."""
+        return self._response is not None
+
     def feed(self, data: bytes, eof: bool) -> tuple[Response, bytes] | None:
         """Take the next bytes, or the end of the byte stream.
 
