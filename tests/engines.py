@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from edgews import Agreement, Connection, Disconnected, Event, PerMessageDeflate, Role, Timeouts, Transport
 
@@ -12,6 +15,11 @@ from . import wire
 NO_TIMERS = Timeouts(open=None, close=None, idle=None, ping_interval=None, ping_timeout=None)
 
 ROLES = (Role.SERVER, Role.CLIENT)
+
+both_roles = pytest.mark.parametrize("role", ROLES)
+every_type = pytest.mark.parametrize("as_type", [bytes, bytearray, memoryview])
+
+Call = Callable[[Connection], object]
 
 
 def make(
@@ -34,6 +42,13 @@ def key_of_peer(role: Role) -> bytes | None:
 def peer_frame(role: Role, opcode: int, payload: bytes = b"", **how: Any) -> bytes:
     """Build a frame as the peer of `role` sends it."""
     return wire.frame(opcode, payload, **{"key": key_of_peer(role), **how})
+
+
+def whole(role: Role, message: str | bytes) -> bytes:
+    """Build a message in one frame as the peer of `role` sends it."""
+    if isinstance(message, str):
+        return peer_frame(role, wire.TEXT, message.encode())
+    return peer_frame(role, wire.BINARY, message)
 
 
 def peer_close(role: Role, code: int | None = None, reason: bytes = b"") -> bytes:

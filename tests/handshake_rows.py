@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 
-from edgews import Headers, Request, Response
+from edgews import Headers, Request, Response, parse_uri
 
 from . import wire
 
+CHAT = parse_uri("ws://example.com/chat")
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 VERSION, NONCE, PROTOCOL = "Sec-WebSocket-Version", "Sec-WebSocket-Key", "Sec-WebSocket-Protocol"
 EXTENSIONS = "Sec-WebSocket-Extensions"

@@ -10,11 +10,35 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from edgews import ClientConnection, Disconnected, Event, Request, ServerConnection
+from edgews import (
+    Cause,
+    ClientConnection,
+    Disconnected,
+    Event,
+    HandshakeError,
+    Headers,
+    Limits,
+    PerMessageDeflate,
+    Request,
+    ServerConnection,
+    State,
+    Transport,
+)
+from edgews.http1 import RequestReader, ResponseReader
 
 from . import wire
 
 CUTS = st.lists(st.integers(0, 1 << 12), max_size=6)
+
+# One request that is to be accepted, and one for a page.
+GOOD = wire.request()
+PLAIN = b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n"
+# A first message for each side.
+HELLO_TO_SERVER = wire.frame(wire.TEXT, b"hello")
+HELLO_TO_CLIENT = wire.frame(wire.TEXT, b"hello", key=None)
+
+DEFLATE = PerMessageDeflate()
+LIMITS = Limits()
 
 
 def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
@@ -107,6 +131,68 @@ def fields(response: bytes) -> dict[str, list[str]]:
         name, _, value = line.partition(": ")
         found.setdefault(name.lower(), []).append(value)
     return found
+
+
+def outcome(feed: Callable[[bytes], object], data: Iterable[bytes]) -> object:
+    """Feed pieces until there is a result; bytes that come behind it are put behind those it has."""
+    result: object = None
+    for piece in data:
+        if isinstance(result, tuple):
+            result = (result[0], result[1] + piece)
+            continue
+        try:
+            result = feed(piece)
+        except HandshakeError as error:
+            return (str(error), error.status, error.header)
+    return result
+
+
+def read_request(data: Iterable[bytes], limits: Limits = LIMITS) -> object:
+    """Read the head of a request; the result is that of `outcome`."""
+    return outcome(RequestReader(limits).feed, data)
+
+
+def response_reader(limits: Limits = LIMITS) -> ResponseReader:
+    """Make a reader for the answer to a request that is written."""
+    reader = ResponseReader(limits)
+    reader.request(Request("GET", "/", Headers(wire.REQUEST_FIELDS)))
+    return reader
+
+
+def read_response(data: Iterable[bytes], limits: Limits = LIMITS) -> object:
+    """Read an answer; the result is that of `outcome`."""
+    reader = response_reader(limits)
+    return outcome(lambda piece: reader.feed(piece, False), data)
+
+
+def ask(data: bytes = GOOD, **options: object) -> tuple[ServerConnection, Request]:
+    """Make a server that has a request to answer."""
+    server = ServerConnection(**options)  # type: ignore[arg-type]
+    (request,) = server.receive_data(data)
+    assert isinstance(request, Request)
+    return server, request
+
+
+def end(server: ServerConnection) -> Cause:
+    """End the client's stream; return the cause in the one event that follows."""
+    (last,) = server.receive_eof()
+    assert isinstance(last, Disconnected)
+    assert (last.code, last.reason, last.clean) == (1006, "", False)
+    assert server.transport is Transport.CLOSE
+    assert server.state is State.CLOSED
+    return last.cause
+
+
+def asking(**options: object) -> ClientConnection:
+    """Make a client whose request is written."""
+    client = ClientConnection("ws://example.com/chat", **options)  # type: ignore[arg-type]
+    assert client.data_to_send()
+    return client
+
+
+def receive(client: ClientConnection, data: Iterable[bytes]) -> list[Event]:
+    """Feed a client, and return all events."""
+    return [event for piece in data for event in client.receive_data(piece)]
 
 
 def opened_server(**options: object) -> ServerConnection:

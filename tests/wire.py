@@ -108,6 +108,12 @@ def frames(data: bytes) -> list[Parsed]:
     return found
 
 
+def one(data: bytes) -> Parsed:
+    """Return the frame that `data` is."""
+    (found,) = frames(data)
+    return found
+
+
 def close_code(payload: bytes) -> int | None:
     """Return the code in the body of a Close frame, None where it is empty."""
     return int.from_bytes(payload[:2], "big") if payload else None

@@ -164,6 +164,11 @@ class Connection(Incoming):
         return TURNS[self._halves]
 
     @property
+    def timeouts(self) -> Timeouts:
+        """The times that the connection was made with."""
+        return self._timers.timeouts
+
+    @property
     def latency(self) -> float | None:
         """Seconds between the last answered Ping and its Pong, None before the first."""
         return self._timers.latency

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import TypeAlias
 
 from .assembly import IncomingMessage
 from .backend import decode, give_scratch, mask, new_reader, new_scratch, read_one, read_run, take_scratch
@@ -42,6 +43,10 @@ _PING = int(Opcode.PING)
 
 # Texts of this many bytes are decoded where they are, which takes longer to begin and saves a copy.
 _LONG = 4096
+
+
+# What comes of a read that holds plain messages and nothing else, or a part of one.
+Messages: TypeAlias = tuple[()] | tuple[str | bytes] | list[str] | list[bytes]
 
 
 class Incoming(Outgoing):
@@ -109,13 +114,14 @@ class Incoming(Outgoing):
         self.pings_received = 0
         self.pongs_received = 0
 
-    def receive_data(self, data: BytesLike) -> Iterable[Event]:
+    def receive_data(self, data: BytesLike) -> Messages | Iterator[Event]:
         """Take bytes that were read from the byte stream, in any pieces.
 
         Never raises for what the peer does.
 
         Returns:
             The events, to be consumed whole before the next call. What is not consumed stays buffered.
+            A tuple or a list holds messages alone, and then nothing but the counters has changed.
 
         RFC 6455 §6.2.
         """
@@ -182,7 +188,7 @@ class Incoming(Outgoing):
         self._eof = True
         return self._read()
 
-    def _receive_run(self, data: bytes) -> Iterable[Event]:
+    def _receive_run(self, data: bytes) -> Messages | Iterator[Event]:
         """Take a read that begins with a plain message, when nothing is in the buffer."""
         messages, consumed = read_run(data, 0, self._run_limit, self._peer_masks)
         self._frames.messages += len(messages)
@@ -203,7 +209,7 @@ class Incoming(Outgoing):
         self._frames.messages -= 1
         self._frames.bytes -= len(data)
 
-    def _take_more(self, data: bytes, size: int) -> Iterable[Event]:
+    def _take_more(self, data: bytes, size: int) -> Messages | Iterator[Event]:
         """Take a read that is all payload of a frame that goes on behind it.
 
         Nothing comes of it yet but, at worst, an error.
@@ -218,6 +224,7 @@ class Incoming(Outgoing):
         except RemoteProtocolError as error:
             self._violated(error)
             self._drop_input()
+            return self._read()
         return ()
 
     def _encode_waiting_pong(self) -> None:

@@ -46,12 +46,12 @@ class Timers:
         "_pong_came",
         "_quiet_since",
         "_received",
-        "_timeouts",
         "latency",
+        "timeouts",
     )
 
     def __init__(self, timeouts: Timeouts) -> None:
-        self._timeouts = timeouts
+        self.timeouts = timeouts
         self._open: float | None = None
         self._close: float | None = None
         self._idle: float | None = None
@@ -68,18 +68,18 @@ class Timers:
 
     def start_open(self) -> None:
         """Begin the opening handshake."""
-        self._open = ASAP if self._timeouts.open is not None else None
+        self._open = ASAP if self.timeouts.open is not None else None
 
     def start_session(self) -> None:
         """The connection is open: watch the peer."""
         self._open = None
-        self._idle = ASAP if self._timeouts.idle is not None else None
-        self._ping = ASAP if self._timeouts.ping_interval is not None else None
+        self._idle = ASAP if self.timeouts.idle is not None else None
+        self._ping = ASAP if self.timeouts.ping_interval is not None else None
 
     def start_close(self) -> None:
         """Begin to wait for the end, anew at each step towards it."""
         self._open = self._idle = self._ping = self._pong = None
-        self._close = ASAP if self._timeouts.close is not None else None
+        self._close = ASAP if self.timeouts.close is not None else None
 
     def stop(self) -> None:
         """Forget everything: the connection is over."""
@@ -94,7 +94,7 @@ class Timers:
         self._pings[payload] = None
         if len(self._pings) > _MAX_PINGS:
             del self._pings[next(iter(self._pings))]
-        if self._timeouts.ping_timeout is not None and self._pong is None and self._close is None:
+        if self.timeouts.ping_timeout is not None and self._pong is None and self._close is None:
             self._pong = ASAP
 
     def pong_received(self, payload: bytes) -> None:
@@ -131,7 +131,7 @@ class Timers:
             messages: a counter that moves with each message, in either direction, and each piece of one.
             received: a counter that moves with each byte from the peer.
         """
-        times = self._timeouts
+        times = self.timeouts
         due: list[Due] = []
         if self._open is not None and times.open is not None:
             if self._open == ASAP:

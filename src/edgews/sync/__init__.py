@@ -6,8 +6,9 @@ which reads, answers Pings and keeps the timers while the application does somet
 
 from __future__ import annotations
 
+from edgews.outcomes import ConnectionClosed, InvalidHandshake
+
 from .client import connect
-from .errors import ConnectionClosed, InvalidHandshake
 from .server import Server, serve
 from .websocket import WebSocket
 

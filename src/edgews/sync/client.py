@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import socket
 import ssl as tls
 from collections.abc import Sequence
 from time import monotonic
 
-from edgews.client import ClientConnection
-from edgews.events import CauseKind
 from edgews.extensions import PerMessageDeflate
-from edgews.headers import Headers, HeadersLike
+from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from edgews.outcomes import refusal
+from edgews.requests import client_connection
 from edgews.uri import URI, parse_uri
 
-from .errors import InvalidHandshake
 from .streams import Stream, TlsStream
 from .websocket import WebSocket
 
@@ -58,17 +56,13 @@ def connect(
     RFC 6455 §4.1.
     """
     parsed = parse_uri(uri) if isinstance(uri, str) else uri
-    fields = Headers(headers)
-    if parsed.username is not None and not fields.has("Authorization"):
-        credentials = base64.b64encode(f"{parsed.username}:{parsed.password or ''}".encode()).decode()
-        fields = Headers([*fields, ("Authorization", f"Basic {credentials}")])
-    conn = ClientConnection(
+    conn = client_connection(
         parsed,
         limits=limits,
         timeouts=timeouts,
         origin=origin,
         subprotocols=subprotocols,
-        headers=fields,
+        headers=headers,
         compression=compression,
     )
     if sock is None:
@@ -122,6 +116,4 @@ def _refused(ws: WebSocket, stream: Stream) -> Exception:
     assert ws.closed is not None
     if isinstance(stream, TlsStream) and not stream.shaken and stream.error is not None:
         return stream.error
-    if ws.closed.cause.kind is CauseKind.OPEN_TIMEOUT:
-        return TimeoutError(ws.closed.cause.detail)
-    return InvalidHandshake(ws.closed.cause, ws.response)
+    return refusal(ws.closed, ws.response)

@@ -17,9 +17,9 @@ from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
 from edgews.handshake import choose_subprotocol
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
 
-from .errors import ConnectionClosed
 from .poller import Poller
 from .streams import Stream, TlsStream
 from .websocket import WebSocket

@@ -16,10 +16,10 @@ from edgews.frames import CloseCode
 from edgews.headers import HeadersLike
 from edgews.limits import Timeouts
 from edgews.messages import BytesLike
+from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
 from edgews.states import State
 
-from .errors import ConnectionClosed
 from .pump import MESSAGE_COST, NOW, Pump
 from .streams import Stream
 

@@ -1,9 +1,9 @@
-"""What the adapter raises, beside the engine's `LocalProtocolError`."""
+"""What adapters raise, beside the engine's `LocalProtocolError`."""
 
 from __future__ import annotations
 
-from edgews.errors import EdgewsError
-from edgews.events import Cause, Disconnected, Response
+from .errors import EdgewsError
+from .events import Cause, CauseKind, Disconnected, Response
 
 
 class ConnectionClosed(EdgewsError):
@@ -24,3 +24,10 @@ class InvalidHandshake(EdgewsError):
         super().__init__(str(cause))
         self.cause = cause
         self.response = response
+
+
+def refusal(closed: Disconnected, response: Response | None) -> Exception:
+    """Return what `connect` raises for a connection that ended before it was open."""
+    if closed.cause.kind is CauseKind.OPEN_TIMEOUT:
+        return TimeoutError(closed.cause.detail)
+    return InvalidHandshake(closed.cause, response)

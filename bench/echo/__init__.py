@@ -1,0 +1,1 @@
+"""Echo servers on loopback, one process each, and what a message costs them."""

@@ -1,0 +1,196 @@
+"""A byte stream of asyncio with an engine on it: what both levels of this adapter share.
+
+The engine's deadline is one timer of the loop. It is asked for anew only where it may have come nearer, so
+a read of plain messages touches no timer and reads no clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol, cast
+
+from edgews.frames import CloseCode
+from edgews.limits import Timeouts
+from edgews.states import State, Transport
+from edgews.timers import ASAP
+
+
+class Engine(Protocol):
+    """What a link drives: a connection, or a session around one."""
+
+    def handle_timeout(self, now: float) -> Any: ...
+    def next_timeout(self) -> float | None: ...
+    def data_to_send(self) -> bytes: ...
+    @property
+    def transport(self) -> Transport: ...
+
+
+class Link(asyncio.Protocol):
+    """The protocol of one transport; it is not used alone."""
+
+    __slots__ = (
+        "_drained",
+        "_ended",
+        "_engine",
+        "_loop",
+        "_reading",
+        "_stall",
+        "_timeouts",
+        "_timer",
+        "_transport",
+        "_unsent",
+    )
+
+    def __init__(self, engine: Engine, timeouts: Timeouts, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._timeouts = timeouts
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        # There only while the transport takes no more: who waits for room, and when it is given up.
+        self._drained: asyncio.Future[None] | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._unsent = 0
+        self._ended = False
+        self._reading = True
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are none by inheritance.
+        self._transport = cast(asyncio.Transport, transport)
+        self._advance()
+
+    def pause_writing(self) -> None:
+        # A peer that does not read is not read from.
+        if self._transport is not None:
+            self._drained = self._loop.create_future()
+            self._read_on(self._transport)
+            self._watch(self._transport)
+
+    def resume_writing(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+        self._advance()
+
+    def eof_received(self) -> bool:
+        self._eof()
+        transport = self._transport
+        # What waits is still answered, where the stream can be half-closed.
+        return transport is not None and transport.can_write_eof() and not transport.is_closing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.resume_writing()
+        self._eof()
+
+    def _eof(self) -> None:
+        """Take the end of the byte stream, in order or not."""
+        raise NotImplementedError
+
+    # What both levels call
+
+    def _write(self, data: bytes) -> None:
+        if data and self._transport is not None and not self._ended:
+            self._transport.write(data)
+
+    def _advance(self) -> None:
+        """Write what the engine sends by itself, do with the stream what it says, and set the timer."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
+        if self._drained is None:
+            self._write(self._engine.data_to_send())
+        state = self._engine.transport
+        if state is Transport.CLOSE:
+            self._close(transport)
+        elif state is Transport.HALF_CLOSE and self._drained is None and not self._ended:
+            self._ended = True
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                self._close(transport)
+        self._read_on(transport)
+        self._schedule(transport)
+
+    def _read_on(self, transport: asyncio.Transport) -> None:
+        """Let the transport read, unless what was read or written waits."""
+        reading = self._drained is None and self._wants_more()
+        if reading is not self._reading:
+            self._reading = reading
+            if reading:
+                transport.resume_reading()
+            else:
+                transport.pause_reading()
+
+    def _wants_more(self) -> bool:
+        """Say whether there is room for what the peer sends."""
+        return True
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        """Drop the stream once what was written is out, and in any case after the close timeout."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._timeouts.close is not None:
+            self._timer = self._loop.call_later(self._timeouts.close, transport.abort)
+        transport.close()
+
+    def _schedule(self, transport: asyncio.Transport) -> None:
+        """Come back when the engine wants to be told the time."""
+        if transport.is_closing():
+            return
+        due = self._engine.next_timeout()
+        if due == ASAP:
+            self._tell_time()
+            self._advance()
+            return
+        if self._timer is not None:
+            # One that comes too early does no harm: it looks, and is set anew.
+            if due is not None and self._timer.when() <= due:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._tell_time()
+        self._advance()
+
+    def _tell_time(self) -> None:
+        self._engine.handle_timeout(self._loop.time())
+
+    # A peer that takes nothing
+
+    def _watch(self, transport: asyncio.Transport) -> None:
+        if self._timeouts.ping_timeout is not None:
+            self._unsent = transport.get_write_buffer_size()
+            self._stall = self._loop.call_later(self._timeouts.ping_timeout, self._look, transport)
+
+    def _look(self, transport: asyncio.Transport) -> None:
+        """Give up a peer that has taken nothing since the last look."""
+        if transport.get_write_buffer_size() < self._unsent:
+            self._watch(transport)
+        else:
+            self._stall = None
+            self._stalled()
+            transport.abort()
+
+    def _stalled(self) -> None:
+        """Tell the engine that the peer takes nothing."""
+
+
+def fail_stalled(conn: Any) -> None:
+    """Fail the connection whose peer takes nothing; nobody will see its Close."""
+    if conn.state is State.OPEN:
+        conn.fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")

@@ -1,0 +1,280 @@
+"""A server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl as tls
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from inspect import isawaitable
+from types import TracebackType
+from typing import Any
+
+from edgews.events import Request, Response
+from edgews.extensions import PerMessageDeflate
+from edgews.frames import CloseCode
+from edgews.handshake import choose_subprotocol
+from edgews.headers import Headers
+from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from edgews.server import ServerConnection
+
+from .websocket import WebSocket
+
+_log = logging.getLogger("edgews.asyncio")
+
+_TOO_MANY = Response(503, Headers({"Retry-After": "5"}), b"too many connections\n")
+_FAILED = Response(500, Headers(), b"Internal Server Error\n")
+
+
+class Server:
+    """Listening sockets and their connections; `serve` makes it.
+
+    As an asynchronous context manager it closes at the end of the block.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[WebSocket], Awaitable[None]],
+        *,
+        process_request: Callable[[Request], Response | Awaitable[Response | None] | None] | None,
+        subprotocols: Sequence[str],
+        select_subprotocol: Callable[[Request], str | None] | None,
+        origins: Sequence[str | None] | None,
+        compression: PerMessageDeflate | None,
+        limits: Limits,
+        timeouts: Timeouts,
+        max_connections: int,
+    ) -> None:
+        self._handler = handler
+        self._process_request = process_request
+        self._subprotocols = subprotocols
+        self._select_subprotocol = select_subprotocol
+        self._origins = origins
+        self._compression = compression
+        self._limits = limits
+        self._timeouts = timeouts
+        self._max_connections = max_connections
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._connections: set[WebSocket] = set()
+        # There while somebody waits until no connection is left.
+        self._empty: asyncio.Future[None] | None = None
+        self._closing = False
+
+    @property
+    def connections(self) -> set[WebSocket]:
+        """The connections that are open now; a copy, made for `broadcast`."""
+        return {ws for ws in self._connections if ws._session.opened and ws.closed is None}
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets that listen."""
+        return () if self._server is None else self._server.sockets
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed, or close it when cancelled."""
+        assert self._server is not None
+        try:
+            await self._server.wait_closed()
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def close(self, timeout: float | None = None) -> None:
+        """Stop accepting, close every connection with 1001, and wait until they and their handlers are gone.
+
+        Args:
+            timeout: seconds after which connections that are still there are dropped and handlers cancelled;
+                None leaves it to `Timeouts.close` and to the handlers.
+        """
+        self._closing = True
+        if self._server is not None:
+            self._server.close()
+        for ws in list(self._connections):
+            if ws._session.opened:
+                ws._start_close(CloseCode.GOING_AWAY)
+            else:
+                ws._abort()
+        try:
+            async with asyncio.timeout(timeout):
+                await self.wait_closed()
+        except TimeoutError:
+            for ws in list(self._connections):
+                ws._abort()
+                if ws._task is not None:
+                    ws._task.cancel()
+            await self.wait_closed()
+
+    async def wait_closed(self) -> None:
+        """Wait until no connection is left."""
+        while self._connections:
+            if self._empty is None:
+                self._empty = self._loop.create_future()
+            await asyncio.shield(self._empty)
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # One connection
+
+    def _connection(self) -> WebSocket:
+        """Make the protocol of a new transport."""
+        conn = ServerConnection(
+            limits=self._limits, timeouts=self._timeouts, compression=self._compression, origins=self._origins
+        )
+        ws = WebSocket(conn, self._loop, self._asked, self._gone)
+        self._connections.add(ws)
+        return ws
+
+    def _gone(self, ws: WebSocket) -> None:
+        """Forget a connection whose stream and whose handler have both ended."""
+        if ws._transport is None and (ws._task is None or ws._task.done()):
+            self._connections.discard(ws)
+            if not self._connections and self._empty is not None:
+                self._empty.set_result(None)
+                self._empty = None
+
+    def _asked(self, ws: WebSocket) -> None:
+        """Answer the request, or forget a connection that brought none."""
+        if ws.closed is not None:
+            return
+        if self._closing or len(self._connections) > self._max_connections:
+            ws._reject(_TOO_MANY)
+            return
+        try:
+            answer = None if self._process_request is None else self._process_request(ws.request)
+        except Exception:
+            self._give_up(ws)
+            return
+        if isawaitable(answer):
+            self._run(ws, self._answer_later(ws, answer))
+        elif self._answer(ws, answer):
+            self._run(ws, self._handler(ws))
+
+    async def _answer_later(self, ws: WebSocket, answer: Awaitable[Response | None]) -> None:
+        try:
+            response = await answer
+        except Exception:
+            self._give_up(ws)
+            return
+        if self._answer(ws, response):
+            await self._handler(ws)
+
+    def _answer(self, ws: WebSocket, response: Response | None) -> bool:
+        """Send the response, or open the connection; say whether it is open."""
+        try:
+            if response is None:
+                return ws._accept(self._choose(ws.request))
+            ws._reject(response)
+        except Exception:
+            self._give_up(ws)
+        return False
+
+    def _choose(self, request: Request) -> str | None:
+        if self._select_subprotocol is not None:
+            return self._select_subprotocol(request)
+        return choose_subprotocol(request, self._subprotocols)
+
+    def _give_up(self, ws: WebSocket) -> None:
+        _log.exception("cannot answer the request for %s", ws.request.target)
+        ws._reject(_FAILED)
+
+    def _run(self, ws: WebSocket, work: Any) -> None:
+        ws._task = self._loop.create_task(work)
+        ws._task.add_done_callback(ws._worked)
+
+
+class serve:
+    """Start a server: `server = await serve(...)`, or `async with serve(...) as server`.
+
+    Args:
+        handler: called with each open connection, in a task of its own. The connection is closed with 1000
+            when it returns, with 1011 when it raises.
+        host: a name or address, or several; None stands for every address.
+        port: 0 lets the system choose; `Server.sockets` tell.
+        sock: a listening socket to use instead.
+        path: of a Unix socket to listen on instead.
+        ssl: the context for TLS, None for none.
+        reuse_port: share the port with other processes.
+        backlog: how many connections may wait in the operating system.
+        process_request: called with each HTTP request, may be a coroutine function. A `Response` is sent
+            instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
+            none is answered with 426.
+        subprotocols: those that the server speaks, the preferred one first.
+        select_subprotocol: chooses from the request instead.
+        origins: the origins that are let in; None in it stands for a request without an Origin field,
+            None instead of it lets everyone in.
+        compression: the wish for permessage-deflate, None for none.
+        limits: sizes in bytes.
+        timeouts: times in seconds.
+        max_connections: when there are as many, further requests are answered with 503.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[WebSocket], Awaitable[None]],
+        host: str | Sequence[str] | None = None,
+        port: int | None = None,
+        *,
+        sock: socket.socket | None = None,
+        path: str | None = None,
+        ssl: tls.SSLContext | None = None,
+        reuse_port: bool | None = None,
+        backlog: int = 100,
+        process_request: Callable[[Request], Response | Awaitable[Response | None] | None] | None = None,
+        subprotocols: Sequence[str] = (),
+        select_subprotocol: Callable[[Request], str | None] | None = None,
+        origins: Sequence[str | None] | None = None,
+        compression: PerMessageDeflate | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        max_connections: int = 10_000,
+    ) -> None:
+        self._handler = handler
+        self._path = path
+        self._listen: dict[str, Any] = {"sock": sock, "ssl": ssl, "backlog": backlog}
+        if path is None and sock is None:
+            self._listen |= {"host": host, "port": port, "reuse_port": reuse_port}
+        self._options: dict[str, Any] = {
+            "process_request": process_request,
+            "subprotocols": subprotocols,
+            "select_subprotocol": select_subprotocol,
+            "origins": origins,
+            "compression": compression,
+            "limits": limits,
+            "timeouts": timeouts,
+            "max_connections": max_connections,
+        }
+        self._server: Server | None = None
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._start().__await__()
+
+    async def __aenter__(self) -> Server:
+        self._server = await self._start()
+        return self._server
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        await self._server.close()
+
+    async def _start(self) -> Server:
+        server = Server(self._handler, **self._options)
+        loop = asyncio.get_running_loop()
+        if self._path is not None:
+            server._server = await loop.create_unix_server(server._connection, self._path, **self._listen)
+        else:
+            server._server = await loop.create_server(server._connection, **self._listen)
+        return server

@@ -1,0 +1,367 @@
+"""A connection over `await`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from edgews.client import ClientConnection
+from edgews.errors import StateError
+from edgews.events import Disconnected, Request, Response
+from edgews.frames import CloseCode
+from edgews.headers import HeadersLike
+from edgews.messages import BytesLike, PreparedMessage
+from edgews.outcomes import ConnectionClosed
+from edgews.server import ServerConnection
+from edgews.session import Session
+from edgews.states import State
+
+from .link import Link, fail_stalled
+from .waiter import Waiter
+
+_log = logging.getLogger("edgews.asyncio")
+
+
+class WebSocket(Link):
+    """A connection; `connect` and `serve` make it.
+
+    One task receives at a time; any task may send, ping and close. Iterating gives the messages as they come,
+    and ends after a closing handshake; any other end raises `ConnectionClosed`. As an asynchronous context
+    manager it closes with 1000 at the end of the block, or with 1011 when an exception leaves it.
+
+    Attributes:
+        remote_address, local_address: as the `socket` module gives them.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_conn",
+        "_corked",
+        "_finished",
+        "_gone",
+        "_pingers",
+        "_receiver",
+        "_session",
+        "_task",
+        "local_address",
+        "remote_address",
+    )
+
+    def __init__(
+        self,
+        conn: ServerConnection | ClientConnection,
+        loop: asyncio.AbstractEventLoop,
+        asked: Callable[[WebSocket], None],
+        gone: Callable[[WebSocket], None] | None = None,
+    ) -> None:
+        self._conn = conn
+        self._session = Session(conn, self._changed)
+        super().__init__(self._session, conn.timeouts, loop)
+        # Called once: for a server with the request, for a client with the answer or the end.
+        self._asked: Callable[[WebSocket], None] | None = asked
+        # Called when the stream has ended, and when the handler has.
+        self._gone = gone
+        self._receiver = Waiter(loop)
+        # What goes out in one write at the end of this read.
+        self._corked: list[bytes] | None = None
+        # Ping payload -> who waits for its Pong. Made with the first.
+        self._pingers: dict[bytes, asyncio.Future[None]] | None = None
+        # There as soon as somebody waits for the end.
+        self._finished: asyncio.Future[None] | None = None
+        # The handler, for a server.
+        self._task: asyncio.Task[Any] | None = None
+        self.remote_address: Any = None
+        self.local_address: Any = None
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.remote_address = transport.get_extra_info("peername")
+        self.local_address = transport.get_extra_info("sockname")
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        session = self._session
+        if not session.receive_data(data):
+            self._look_up()
+        if session.waiting and self._receiver.waiting:
+            # What the task sends before it waits again goes out in one write.
+            self._corked = corked = []
+            self._receiver.wake_now()
+            self._corked = None
+            if corked:
+                self._write(corked[0] if len(corked) == 1 else b"".join(corked))
+        if self._transport is not None and session.reading is not self._reading:
+            self._read_on(self._transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        # Nothing can be answered any more, so nothing waits for an answer.
+        self._session.leave()
+        super().connection_lost(error)
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
+        if self._gone is not None:
+            self._gone(self)
+
+    def _eof(self) -> None:
+        self._session.receive_eof()
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """See whether the opening handshake has come to the point at which someone has to decide."""
+        self._advance()
+        session = self._session
+        asked = self._asked
+        if asked is not None and (
+            session.closed is not None
+            or session.opened
+            or (session.request is not None and isinstance(self._conn, ServerConnection))
+        ):
+            self._asked = None
+            asked(self)
+
+    def _wants_more(self) -> bool:
+        return self._session.reading
+
+    def _stalled(self) -> None:
+        fail_stalled(self._conn)
+
+    def _changed(self) -> None:
+        """Wake who waits for what is there now."""
+        session = self._session
+        ended = session.closed is not None
+        if ended or (session.waiting and self._corked is None):
+            self._receiver.wake_soon()
+        if self._pingers:
+            for payload, pinger in self._pingers.items():
+                if not pinger.done() and (ended or session.pings[payload]):
+                    pinger.set_result(None)
+
+    # What the application asks
+
+    @property
+    def request(self) -> Request:
+        """The opening handshake's request."""
+        assert self._session.request is not None
+        return self._session.request
+
+    @property
+    def response(self) -> Response | None:
+        """The server's answer, for a client."""
+        return self._session.response
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol that was agreed, None for none."""
+        return self._conn.subprotocol
+
+    @property
+    def closed(self) -> Disconnected | None:
+        """How the connection ended, None as long as it has not."""
+        return self._session.closed
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds between the last answered Ping and its Pong, None before the first."""
+        return self._conn.latency
+
+    @property
+    def buffered_amount(self) -> int:
+        """Bytes that were sent and are not with the operating system yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    # What the application does
+
+    async def send(self, message: str | BytesLike | PreparedMessage, *, compress: bool | None = None) -> None:
+        """Send a `str` as a text message, anything bytes-like as a binary message.
+
+        The message is encoded and handed over at once, so a call that is cancelled has sent all of it. It
+        waits as long as too much of what was sent before has not left; a peer that takes nothing for
+        `Timeouts.ping_timeout` seconds is given up.
+
+        Args:
+            message: what to send; a `PreparedMessage` was encoded for many connections.
+            compress: True or False decides where permessage-deflate was agreed; None leaves it to the
+                configured threshold.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            InvalidValueError: text that has no UTF-8.
+        """
+        try:
+            if isinstance(message, PreparedMessage):
+                data = self._conn.send_prepared(message, compress=compress)
+            else:
+                data = self._conn.send(message, compress=compress)
+        except StateError:
+            raise await self._end() from None
+        if self._corked is not None:
+            self._corked.append(data)
+        else:
+            self._write(data)
+            if self._drained is not None:
+                await asyncio.shield(self._drained)
+
+    async def recv(self) -> str | bytes:
+        """Return the next message: a `str` for text, `bytes` for binary.
+
+        Messages that came before the end of the connection are returned before the end is raised. A call
+        that is cancelled has taken nothing.
+
+        Raises:
+            ConnectionClosed: the connection has ended, and there is no more to receive.
+            RuntimeError: another task is receiving.
+        """
+        message = self._session.take()
+        if message is None or not self._reading:
+            return await self._next(message)
+        return message
+
+    def __aiter__(self) -> WebSocket:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        message = self._session.take()
+        if message is None or not self._reading:
+            try:
+                return await self._next(message)
+            except ConnectionClosed as error:
+                if error.disconnected.clean:
+                    raise StopAsyncIteration from None
+                raise
+        return message
+
+    async def _next(self, message: str | bytes | None) -> str | bytes:
+        """Wait for a message, if there is none; let the peer go on, if it had to wait."""
+        session = self._session
+        while True:
+            # There is room again, or what was held back has been looked at.
+            self._advance()
+            if message is not None:
+                return message
+            if session.closed is not None:
+                raise ConnectionClosed(session.closed)
+            if self._receiver.waiting:
+                raise RuntimeError("another task is receiving from this connection")
+            await self._receiver
+            message = session.take()
+
+    async def ping(self) -> float:
+        """Send a Ping and wait for its Pong.
+
+        Messages that come in front of the Pong wait for `recv`; a Pong behind more of them than the inbox
+        holds is not seen before they are taken.
+
+        Returns:
+            Seconds until the Pong came.
+
+        Raises:
+            ConnectionClosed: the connection is closing, or ends before the Pong.
+        """
+        payload = os.urandom(4)
+        session = self._session
+        try:
+            data = session.send_ping(payload)
+        except StateError:
+            raise await self._end() from None
+        start = self._loop.time()
+        self._write(data)
+        self._pingers = self._pingers or {}
+        pinger = self._pingers[payload] = self._loop.create_future()
+        self._advance()
+        try:
+            await pinger
+            if session.pings[payload]:
+                return self._loop.time() - start
+        finally:
+            del self._pingers[payload], session.pings[payload]
+        assert session.closed is not None
+        raise ConnectionClosed(session.closed)
+
+    async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the connection, and wait until it is closed.
+
+        That is when the peer has said Close too and has ended its byte stream, or after the close timeout.
+        Messages that come meanwhile can still be received, as far as the inbox has room; the rest is dropped.
+        Closing again does nothing but wait.
+
+        Args:
+            code: 1000-1003, 1007-1014 or 3000-4999.
+            reason: at most 123 bytes of UTF-8.
+
+        Raises:
+            InvalidValueError: a code or reason that may not be sent.
+        """
+        self._start_close(code, reason)
+        await self.wait_closed()
+
+    async def wait_closed(self) -> Disconnected:
+        """Wait until nothing is left of the connection, and return how it ended."""
+        if self._transport is not None:
+            if self._finished is None:
+                self._finished = self._loop.create_future()
+            await asyncio.shield(self._finished)
+        assert self._session.closed is not None
+        return self._session.closed
+
+    async def __aenter__(self) -> WebSocket:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None or issubclass(kind, ConnectionClosed):
+            await self.close()
+        else:
+            await self.close(CloseCode.INTERNAL_ERROR)
+
+    # What `connect` and `serve` call
+
+    def _accept(self, subprotocol: str | None, headers: HeadersLike = ()) -> bool:
+        """As a server, open the connection; say whether it is open."""
+        try:
+            self._write(self._session.accept(subprotocol, headers))
+        except StateError:
+            # The client has gone, or its time is up.
+            return False
+        self._advance()
+        return self._session.opened
+
+    def _reject(self, response: Response) -> None:
+        """As a server, answer with another HTTP response."""
+        assert isinstance(self._conn, ServerConnection)
+        try:
+            data = self._conn.reject(response.status, headers=response.headers, body=response.body)
+        except StateError:
+            return
+        self._write(data)
+        self._advance()
+
+    def _worked(self, task: asyncio.Task[Any]) -> None:
+        """The handler has ended, or what decided about the request."""
+        error = None if task.cancelled() else task.exception()
+        if error is None or isinstance(error, ConnectionClosed):
+            self._start_close(CloseCode.NORMAL_CLOSURE)
+        else:
+            _log.error("the handler of a connection failed", exc_info=error)
+            self._start_close(CloseCode.INTERNAL_ERROR)
+        if self._gone is not None:
+            self._gone(self)
+
+    def _start_close(self, code: int, reason: str = "") -> None:
+        if self._session.opened and self._conn.state is State.OPEN:
+            self._write(self._conn.send_close(code, reason))
+        self._session.leave()
+        self._advance()
+
+    def _abort(self) -> None:
+        """Drop the connection without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _end(self) -> ConnectionClosed:
+        return ConnectionClosed(await self.wait_closed())

@@ -1,0 +1,267 @@
+"""One connection as an application uses it: messages wait to be taken, and the end is remembered.
+
+A session stands between the engine and an adapter, and like the engine it does no I/O and reads no clock. It
+decides what adapters would otherwise each decide for themselves: when to stop reading because nobody takes
+what came, how far to look ahead of the application, which Ping a Pong answers, and how it all ended.
+
+An adapter has four things to do: give what was read, write `data_to_send`, let those look again who wait
+(`changed` is called for that), and come back at `next_timeout`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from .client import ClientConnection
+from .events import Accepted, Disconnected, Event, Pong, Rejected, Request, Response
+from .headers import HeadersLike
+from .messages import BytesLike
+from .server import ServerConnection
+from .states import State, Transport
+from .timers import ASAP
+
+# The inbox is full with so much, and has room again with so little, in bytes. A message costs its size and
+# what Python adds to it.
+HIGH_WATER: Final = 65536
+LOW_WATER: Final = 16384
+MESSAGE_COST: Final = 64
+
+# What the peer sent behind a message, in the same read, is not looked at until the application has come back
+# for more, though for no longer than this (seconds). If it is a Close, or breaks a rule, then the answer to
+# the message still goes out in front of our own Close; if it is a Ping, a busy application delays its Pong
+# by so much.
+ANSWER_TIME: Final = 1.0
+
+
+class Session:
+    """A connection with an inbox.
+
+    Args:
+        conn: the engine's connection, from its very beginning.
+        changed: called when something has changed that somebody may be waiting for: a message, a Pong, the
+            request or the answer, the end. It must not call the session.
+
+    Attributes:
+        request: the opening handshake's request; a server has it once it has come.
+        response: the server's answer, for a client.
+        opened: whether the opening handshake was successful.
+        closed: how the connection ended, None as long as it has not.
+        pings: the Pings that somebody waits for, and whether they were answered.
+    """
+
+    __slots__ = (
+        "_busy",
+        "_changed",
+        "_cost",
+        "_events",
+        "_full",
+        "_inbox",
+        "_leaving",
+        "_patience",
+        "closed",
+        "conn",
+        "opened",
+        "pings",
+        "request",
+        "response",
+    )
+
+    def __init__(self, conn: ServerConnection | ClientConnection, changed: Callable[[], None]) -> None:
+        self.conn = conn
+        self.request: Request | None = conn.request if isinstance(conn, ClientConnection) else None
+        self.response: Response | None = None
+        self.opened = False
+        self.closed: Disconnected | None = None
+        self.pings: dict[bytes, bool] = {}
+        self._changed = changed
+        self._inbox: deque[str | bytes] = deque()
+        self._cost = 0
+        self._full = False
+        # Events that the engine was not asked for yet, None if there are none.
+        self._events: Iterator[Event] | None = None
+        # The application has a message, here or in its hands, and may want to answer it.
+        self._busy = False
+        # Until when it is waited for, ASAP before the clock is known.
+        self._patience = ASAP
+        # The application wants no more: nothing is held back, and what finds no room is dropped.
+        self._leaving = False
+
+    # What an adapter gives and asks
+
+    @property
+    def reading(self) -> bool:
+        """Whether there is room for what the peer sends. If not, the peer has to wait in its turn."""
+        return self._events is None and (not self._full or self._leaving)
+
+    def receive_data(self, data: BytesLike) -> bool:
+        """Take bytes that were read; better none while `reading` is False.
+
+        Returns:
+            Whether all that came of it are messages. Then neither `data_to_send` nor `transport` nor
+            `next_timeout` has anything new, and `changed` was not called.
+        """
+        events = self.conn.receive_data(data)
+        if self._events is not None or self._leaving or not isinstance(events, (tuple, list)):
+            self._feed(events)
+            return False
+        if events:
+            # Messages alone, as most often: there is nothing behind them that could have to wait.
+            self._inbox.extend(events)
+            for message in events:
+                self._cost += len(message) + MESSAGE_COST
+            self._full = self._cost >= HIGH_WATER
+            self._busy = True
+        return True
+
+    def receive_eof(self) -> None:
+        """Take the end of the byte stream, in order or not."""
+        self._feed(self.conn.receive_eof())
+
+    def next_timeout(self) -> float | None:
+        """Return when to call `handle_timeout`, as `Connection.next_timeout` does."""
+        if self._events is None:
+            return self.conn.next_timeout()
+        return None if self._full and not self._leaving else self._patience
+
+    def handle_timeout(self, now: float) -> None:
+        """Tell the time, in seconds of the caller's clock."""
+        if self._events is not None:
+            if self._patience == ASAP:
+                self._patience = now + ANSWER_TIME
+            elif now >= self._patience:
+                self._busy = False
+                self._draw()
+        if self._events is None:
+            due = self.conn.next_timeout()
+            if due is not None and due <= now:
+                self._feed(self.conn.handle_timeout(now))
+
+    def data_to_send(self) -> bytes:
+        """Return what the engine sends by itself."""
+        return self.conn.data_to_send()
+
+    @property
+    def transport(self) -> Transport:
+        """What to do with the byte stream once `data_to_send` is written."""
+        return self.conn.transport
+
+    # What an application does
+
+    def take(self) -> str | bytes | None:
+        """Return the next message; None if there is none, and then the application has come back for more."""
+        inbox = self._inbox
+        if not inbox:
+            self._busy = False
+            if self._events is None:
+                return None
+            self._draw()
+            if not inbox:
+                return None
+        message = inbox.popleft()
+        self._cost -= len(message) + MESSAGE_COST
+        self._busy = True
+        if self._full and self._cost <= LOW_WATER:
+            self._full = False
+        return message
+
+    @property
+    def waiting(self) -> bool:
+        """Whether messages wait to be taken."""
+        return bool(self._inbox)
+
+    def send_ping(self, payload: bytes) -> bytes:
+        """Return a Ping to write; `pings` says later whether it was answered.
+
+        Raises:
+            StateError, InvalidValueError: as `Connection.send_ping`.
+        """
+        frame = self.conn.send_ping(payload)
+        self.pings[payload] = False
+        # Whoever waits for a Pong has nothing to answer.
+        self._busy = False
+        self._draw()
+        return frame
+
+    def accept(self, subprotocol: str | None, headers: HeadersLike) -> bytes:
+        """As a server, open the connection; `opened` says whether it is open.
+
+        A plain HTTP request is answered with 426 instead.
+
+        Raises:
+            StateError: the client has gone, or its time is up.
+            InvalidValueError: as `ServerConnection.accept`.
+        """
+        assert isinstance(self.conn, ServerConnection)
+        data = self.conn.accept(subprotocol=subprotocol, headers=headers)
+        self.opened = self.conn.state is State.OPEN
+        if self._events is None:
+            self._feed(self.conn.receive_data(b""))
+        else:
+            self._draw()
+        return data
+
+    def leave(self) -> None:
+        """Want no more messages than are in the inbox or find room there, and hold nothing back."""
+        self._leaving = True
+        self._draw()
+
+    # Below: between the engine and the inbox
+
+    def _feed(self, events: Iterable[Event]) -> None:
+        """Take what the engine has to say, behind what it has not said yet."""
+        if self._events is None:
+            self._events = iter(events)
+            self._patience = ASAP
+        else:
+            self._events = chain(self._events, events)
+        self._draw()
+
+    def _ready(self) -> bool:
+        """Say whether the application is ready for what comes next."""
+        return self._leaving or not self.opened or not (self._busy or self._full)
+
+    def _draw(self) -> None:
+        """Take events from the engine, as far as the application is ready for them."""
+        while self._events is not None and self._ready():
+            event = next(self._events, None)
+            if event is None:
+                self._events = None
+            else:
+                self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case str() | bytes():
+                self._keep(event)
+            case Pong(data):
+                self._answered(data)
+            case Request():
+                self.request = event
+            case Accepted(_, response):
+                self.response = response
+                self.opened = True
+            case Rejected(response):
+                self.response = response
+            case Disconnected():
+                self.closed = event
+            case _:
+                return
+        self._changed()
+
+    def _keep(self, message: str | bytes) -> None:
+        if not self._full:
+            self._inbox.append(message)
+            self._cost += len(message) + MESSAGE_COST
+            self._full = self._cost >= HIGH_WATER
+            self._busy = True
+
+    def _answered(self, payload: bytes) -> None:
+        """A Pong answers its Ping and all Pings before it. RFC 6455 §5.5.3."""
+        if payload in self.pings:
+            for earlier in self.pings:
+                self.pings[earlier] = True
+                if earlier == payload:
+                    break
