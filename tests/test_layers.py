@@ -44,13 +44,14 @@ LAYERS: dict[str, set[str]] = {
         "server",
     },
     "what the package exports": {"__init__"},
-    "D: adapters": {"sync"},
+    "C: sessions": {"outcomes", "requests", "session"},
+    "D: adapters": {"asyncio", "sync"},
     "F: commands": {"__main__", "cli"},
 }
 # Built from C.
 COMPILED = {"_kernels"}
 
-WITHOUT_IO = ("A: values and wire format", "B: the protocol", "what the package exports")
+WITHOUT_IO = ("A: values and wire format", "B: the protocol", "what the package exports", "C: sessions")
 NO_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time", "trio"}
 
 LEVEL = {module: level for level, modules in enumerate(LAYERS.values()) for module in modules}

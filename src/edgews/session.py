@@ -25,8 +25,8 @@ from .timers import ASAP
 
 # The inbox is full with so much, and has room again with so little, in bytes. A message costs its size and
 # what Python adds to it.
-HIGH_WATER: Final = 65536
-LOW_WATER: Final = 16384
+HIGH_WATER: Final = 131072
+LOW_WATER: Final = 32768
 MESSAGE_COST: Final = 64
 
 # What the peer sent behind a message, in the same read, is not looked at until the application has come back
@@ -49,6 +49,7 @@ class Session:
         response: the server's answer, for a client.
         opened: whether the opening handshake was successful.
         closed: how the connection ended, None as long as it has not.
+        full: whether so much waits to be taken that the peer has to wait.
         pings: the Pings that somebody waits for, and whether they were answered.
     """
 
@@ -57,12 +58,12 @@ class Session:
         "_changed",
         "_cost",
         "_events",
-        "_full",
         "_inbox",
         "_leaving",
         "_patience",
         "closed",
         "conn",
+        "full",
         "opened",
         "pings",
         "request",
@@ -79,7 +80,7 @@ class Session:
         self._changed = changed
         self._inbox: deque[str | bytes] = deque()
         self._cost = 0
-        self._full = False
+        self.full = False
         # Events that the engine was not asked for yet, None if there are none.
         self._events: Iterator[Event] | None = None
         # The application has a message, here or in its hands, and may want to answer it.
@@ -94,7 +95,7 @@ class Session:
     @property
     def reading(self) -> bool:
         """Whether there is room for what the peer sends. If not, the peer has to wait in its turn."""
-        return self._events is None and (not self._full or self._leaving)
+        return self._events is None and (not self.full or self._leaving)
 
     def receive_data(self, data: BytesLike) -> bool:
         """Take bytes that were read; better none while `reading` is False.
@@ -112,7 +113,7 @@ class Session:
             self._inbox.extend(events)
             for message in events:
                 self._cost += len(message) + MESSAGE_COST
-            self._full = self._cost >= HIGH_WATER
+            self.full = self._cost >= HIGH_WATER
             self._busy = True
         return True
 
@@ -124,7 +125,7 @@ class Session:
         """Return when to call `handle_timeout`, as `Connection.next_timeout` does."""
         if self._events is None:
             return self.conn.next_timeout()
-        return None if self._full and not self._leaving else self._patience
+        return None if self.full and not self._leaving else self._patience
 
     def handle_timeout(self, now: float) -> None:
         """Tell the time, in seconds of the caller's clock."""
@@ -133,7 +134,7 @@ class Session:
                 self._patience = now + ANSWER_TIME
             elif now >= self._patience:
                 self._busy = False
-                self._draw()
+                self.draw()
         if self._events is None:
             due = self.conn.next_timeout()
             if due is not None and due <= now:
@@ -151,21 +152,39 @@ class Session:
     # What an application does
 
     def take(self) -> str | bytes | None:
-        """Return the next message; None if there is none, and then the application has come back for more."""
+        """Return the next message; None if there is none, and then the application has come back for more.
+
+        What is `held` back then has to be drawn.
+        """
         inbox = self._inbox
         if not inbox:
             self._busy = False
-            if self._events is None:
-                return None
-            self._draw()
-            if not inbox:
-                return None
+            return None
         message = inbox.popleft()
         self._cost -= len(message) + MESSAGE_COST
         self._busy = True
-        if self._full and self._cost <= LOW_WATER:
-            self._full = False
+        if self.full and self._cost <= LOW_WATER:
+            self.full = False
         return message
+
+    def release(self) -> None:
+        """Wait no longer for an answer to what was taken."""
+        self._busy = False
+        self.draw()
+
+    @property
+    def held(self) -> bool:
+        """Whether the engine has more to say than was looked at."""
+        return self._events is not None
+
+    def draw(self) -> None:
+        """Take events from the engine, as far as the application is ready for them."""
+        while self._events is not None and self._ready():
+            event = next(self._events, None)
+            if event is None:
+                self._events = None
+            else:
+                self._handle(event)
 
     @property
     def waiting(self) -> bool:
@@ -181,8 +200,7 @@ class Session:
         frame = self.conn.send_ping(payload)
         self.pings[payload] = False
         # Whoever waits for a Pong has nothing to answer.
-        self._busy = False
-        self._draw()
+        self.release()
         return frame
 
     def accept(self, subprotocol: str | None, headers: HeadersLike) -> bytes:
@@ -200,13 +218,13 @@ class Session:
         if self._events is None:
             self._feed(self.conn.receive_data(b""))
         else:
-            self._draw()
+            self.draw()
         return data
 
     def leave(self) -> None:
         """Want no more messages than are in the inbox or find room there, and hold nothing back."""
         self._leaving = True
-        self._draw()
+        self.draw()
 
     # Below: between the engine and the inbox
 
@@ -217,20 +235,11 @@ class Session:
             self._patience = ASAP
         else:
             self._events = chain(self._events, events)
-        self._draw()
+        self.draw()
 
     def _ready(self) -> bool:
         """Say whether the application is ready for what comes next."""
-        return self._leaving or not self.opened or not (self._busy or self._full)
-
-    def _draw(self) -> None:
-        """Take events from the engine, as far as the application is ready for them."""
-        while self._events is not None and self._ready():
-            event = next(self._events, None)
-            if event is None:
-                self._events = None
-            else:
-                self._handle(event)
+        return self._leaving or not self.opened or not (self._busy or self.full)
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -252,10 +261,10 @@ class Session:
         self._changed()
 
     def _keep(self, message: str | bytes) -> None:
-        if not self._full:
+        if not self.full:
             self._inbox.append(message)
             self._cost += len(message) + MESSAGE_COST
-            self._full = self._cost >= HIGH_WATER
+            self.full = self._cost >= HIGH_WATER
             self._busy = True
 
     def _answered(self, payload: bytes) -> None:

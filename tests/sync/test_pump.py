@@ -33,7 +33,7 @@ IMPATIENT = Timeouts(close=0.3, ping_interval=None, ping_timeout=0.3)
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the inbox fill at once, instead of after the time that an application has to answer."""
-    monkeypatch.setattr("edgews.sync.pump.ANSWER_TIME", 0.0)
+    monkeypatch.setattr("edgews.session.ANSWER_TIME", 0.0)
 
 
 class TestBrokenConnections:

@@ -86,16 +86,22 @@ class WebSocket(Link):
 
     def data_received(self, data: bytes) -> None:
         session = self._session
-        if not session.receive_data(data):
-            self._look_up()
-        if session.waiting and self._receiver.waiting:
+        receiver = self._receiver
+        if receiver.waiting:
             # What the task sends before it waits again goes out in one write.
-            self._corked = corked = []
-            self._receiver.wake_now()
+            corked: list[bytes] = []
+            self._corked = corked
+            plain = session.receive_data(data)
+            if plain or session.waiting:
+                receiver.wake_now()
             self._corked = None
             if corked:
                 self._write(corked[0] if len(corked) == 1 else b"".join(corked))
-        if self._transport is not None and session.reading is not self._reading:
+        else:
+            plain = session.receive_data(data)
+        if not plain:
+            self._look_up()
+        elif session.full and self._transport is not None:
             self._read_on(self._transport)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -216,39 +222,34 @@ class WebSocket(Link):
             ConnectionClosed: the connection has ended, and there is no more to receive.
             RuntimeError: another task is receiving.
         """
-        message = self._session.take()
-        if message is None or not self._reading:
-            return await self._next(message)
-        return message
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            assert self._session.closed is not None
+            raise ConnectionClosed(self._session.closed) from None
 
     def __aiter__(self) -> WebSocket:
         return self
 
     async def __anext__(self) -> str | bytes:
-        message = self._session.take()
-        if message is None or not self._reading:
-            try:
-                return await self._next(message)
-            except ConnectionClosed as error:
-                if error.disconnected.clean:
-                    raise StopAsyncIteration from None
-                raise
-        return message
-
-    async def _next(self, message: str | bytes | None) -> str | bytes:
-        """Wait for a message, if there is none; let the peer go on, if it had to wait."""
         session = self._session
-        while True:
-            # There is room again, or what was held back has been looked at.
-            self._advance()
-            if message is not None:
-                return message
-            if session.closed is not None:
+        message = session.take()
+        while message is None:
+            if session.held:
+                session.draw()
+                self._advance()
+            elif session.closed is not None:
+                if session.closed.clean:
+                    raise StopAsyncIteration
                 raise ConnectionClosed(session.closed)
-            if self._receiver.waiting:
+            elif self._receiver.waiting:
                 raise RuntimeError("another task is receiving from this connection")
-            await self._receiver
+            else:
+                await self._receiver
             message = session.take()
+        if not self._reading and self._transport is not None:
+            self._read_on(self._transport)
+        return message
 
     async def ping(self) -> float:
         """Send a Ping and wait for its Pong.

@@ -69,7 +69,7 @@ def connect(
         sock = _connect_tcp(parsed, timeouts.open)
     try:
         stream = _wrap(sock, ssl, server_hostname or parsed.host) if parsed.secure else Stream(sock)
-        ws = WebSocket(conn, stream, timeouts, "edgews-client")
+        ws = WebSocket(conn, stream, "edgews-client")
     except BaseException:
         sock.close()
         raise

@@ -3,83 +3,47 @@
 The application's calls encode and write on their own threads. Everything happens under one lock, which nobody
 holds while waiting; what is waited for is told by one condition.
 
-Memory is bounded on both sides. What was received waits in an inbox; when that is full nothing is read, so
-that the peer has to wait in its turn. A call that sends returns when its bytes are with the operating system,
-and the next message is encoded only then; automatic replies wait in the engine, which bounds them itself.
+Memory is bounded on both sides. What was received waits in the session's inbox; when that is full nothing
+is read, so that the peer has to wait in its turn. A call that sends returns when its bytes are with the
+operating system, and the next message is encoded only then; automatic replies wait in the engine, which
+bounds them itself.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import chain
 from time import monotonic
 
 from edgews.client import ClientConnection
-from edgews.events import (
-    Accepted,
-    Cause,
-    CauseKind,
-    Disconnected,
-    Event,
-    Pong,
-    Rejected,
-    Request,
-    Response,
-    Side,
-)
+from edgews.events import Cause, CauseKind, Disconnected, Side
 from edgews.frames import CloseCode
-from edgews.limits import Timeouts
 from edgews.server import ServerConnection
+from edgews.session import Session
 from edgews.states import State, Transport
+from edgews.timers import ASAP
 
 from .poller import Poller
 from .streams import Stream
-
-# The inbox is full with this much, in bytes; a message costs its size and what Python adds to it.
-HIGH_WATER = 65536
-MESSAGE_COST = 64
-
-# What the peer sent behind a message is not looked at until the application has come back for more, though
-# for no longer than this (seconds). If it is a Close, or breaks a rule, then the answer to the message still
-# goes out in front of our own Close; if it is a Ping, then a busy application delays its Pong by so much.
-ANSWER_TIME = 1.0
-
-NOW = -math.inf
 
 
 class Pump:
     """What `WebSocket` runs on; it is not used alone."""
 
-    def __init__(
-        self, conn: ClientConnection | ServerConnection, stream: Stream, timeouts: Timeouts, name: str
-    ) -> None:
+    def __init__(self, conn: ClientConnection | ServerConnection, stream: Stream, name: str) -> None:
         self._conn = conn
         self._stream = stream
-        self.request: Request | None = conn.request if isinstance(conn, ClientConnection) else None
-        self.response: Response | None = None
-        self.closed: Disconnected | None = None
         # Guards all that follows, and the engine and the stream.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._opened = False
-        self._inbox: deque[str | bytes] = deque()
-        self._inbox_cost = 0
-        # Events that the engine was not asked for yet, None if there are none.
-        self._events: Iterator[Event] | None = None
-        self._held_until = NOW
-        # The application wants no more: nothing is held back, and what finds no room is dropped.
-        self._leaving = False
+        self._session = Session(conn, self._changed.notify_all)
         self._aborted = False
         # Threads that wait until their bytes are with the operating system.
         self._writers = 0
-        # Ping payload -> when its Pong came.
-        self._pings: dict[bytes, float | None] = {}
         # How long, in seconds, bytes may wait for a peer that takes none; how many had gone out at the last
         # look, and when that number last moved.
-        self._patience = math.inf if timeouts.ping_timeout is None else timeouts.ping_timeout
+        timeout = conn.timeouts.ping_timeout
+        self._patience = math.inf if timeout is None else timeout
         self._written = 0
         self._moved = 0.0
         # What the thread is waiting for: something to read, room to write.
@@ -91,21 +55,22 @@ class Pump:
     # The thread
 
     def _run(self) -> None:
+        session = self._session
         try:
             while True:
                 with self._lock:
                     deadline = self._step(monotonic())
-                    if self.closed is not None:
+                    if session.closed is not None:
                         return
                     read, write = self._watched
                     timeout = None if deadline is None else max(0.0, deadline - monotonic())
                 self._poller.wait(read=read, write=write, timeout=timeout)
         finally:
             with self._lock:
-                if self.closed is None:
+                if session.closed is None:
                     # Only a defect leads here; nobody shall wait for what cannot come.
                     cause = Cause(CauseKind.FAILED, Side.LOCAL, "the thread of the connection has died")
-                    self.closed = Disconnected(CloseCode.ABNORMAL_CLOSURE, "", False, cause)
+                    session.closed = Disconnected(CloseCode.ABNORMAL_CLOSURE, "", False, cause)
                 self._stream.close()
                 self._poller.close()
                 self._changed.notify_all()
@@ -116,29 +81,31 @@ class Pump:
         Returns:
             When to come back at the latest, None if no timer runs.
         """
+        session = self._session
+        if self._aborted or self._stream.broken:
+            session.leave()
         if self._aborted:
-            self._feed(self._conn.receive_eof())
-        self._draw(now)
+            session.receive_eof()
         deadlines: list[float] = []
-        reading = self._events is None and self._ready(now) and self.closed is None
-        if reading:
+        if session.reading and session.closed is None:
             data = self._stream.read()
             if data is not None:
-                self._feed(self._conn.receive_data(data) if data else self._conn.receive_eof())
-                deadlines.append(NOW)
-            due = self._conn.next_timeout()
-            # Only after a read, for that may have brought the sign of life that a timer waits for.
-            if self._events is None and due is not None and due <= now:
-                self._feed(self._conn.handle_timeout(now))
-                due = self._conn.next_timeout()
-            if due is not None:
-                deadlines.append(due)
-        if self._held_until > now and not reading:
-            deadlines.append(self._held_until)
+                if not data:
+                    session.receive_eof()
+                elif session.receive_data(data):
+                    self._changed.notify_all()
+                deadlines.append(ASAP)
+        # Only after a read, for that may have brought the sign of life that a timer waits for.
+        due = session.next_timeout()
+        if due is not None and due <= now:
+            session.handle_timeout(now)
+            due = session.next_timeout()
+        if due is not None:
+            deadlines.append(due)
         self._flush()
         if self._stream.pending:
             deadlines.append(self._watch_writing(now))
-        self._watched = (reading, self._stream.wants_write)
+        self._watched = (session.reading and session.closed is None, self._stream.wants_write)
         return min(deadlines, default=None)
 
     def _watch_writing(self, now: float) -> float:
@@ -149,60 +116,11 @@ class Pump:
             return self._moved + self._patience
         if self._conn.state is State.OPEN:
             self._conn.fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
-            return NOW
+            return ASAP
         # The close timer runs.
         return math.inf
 
     # Under the lock, on any thread
-
-    def _feed(self, events: Iterable[Event]) -> None:
-        """Take what the engine has to say, behind what it has not said yet."""
-        self._events = iter(events) if self._events is None else chain(self._events, events)
-        self._draw(monotonic())
-
-    def _ready(self, now: float) -> bool:
-        """Say whether the application is ready for what comes next."""
-        if self._leaving or not self._opened or self._stream.broken or self._aborted:
-            return True
-        # Whoever waits for a Pong has nothing to answer.
-        return (now >= self._held_until or bool(self._pings)) and self._inbox_cost < HIGH_WATER
-
-    def _draw(self, now: float) -> None:
-        """Take events from the engine, as far as the application is ready for them."""
-        while self._events is not None and self._ready(now):
-            event = next(self._events, None)
-            if event is None:
-                self._events = None
-            else:
-                self._handle(event, now)
-
-    def _handle(self, event: Event, now: float) -> None:
-        match event:
-            case str() | bytes():
-                if self._inbox_cost < HIGH_WATER:
-                    if not self._inbox:
-                        self._hold(now)
-                    self._inbox.append(event)
-                    self._inbox_cost += len(event) + MESSAGE_COST
-            case Pong(data):
-                if data in self._pings:
-                    self._pings[data] = now
-            case Request():
-                self.request = event
-            case Accepted(_, response):
-                self.response = response
-                self._opened = True
-            case Rejected(response):
-                self.response = response
-            case Disconnected():
-                self.closed = event
-            case _:
-                return
-        self._changed.notify_all()
-
-    def _hold(self, now: float) -> None:
-        """Give the application time to answer the message that it has, or has waiting."""
-        self._held_until = now + ANSWER_TIME
 
     def _write(self, data: bytes) -> None:
         self._stream.write(data)

@@ -192,7 +192,7 @@ class Server:
                 stream = Stream(sock)
             else:
                 stream = TlsStream(sock, self._ssl, server_side=True, server_hostname=None)
-            ws = WebSocket(conn, stream, self._timeouts, name)
+            ws = WebSocket(conn, stream, name)
         except (OSError, RuntimeError) as error:
             # The client is gone already, or descriptors or threads have run out.
             _log.error("cannot serve a connection: %s", error)

@@ -11,16 +11,15 @@ from typing import Any
 
 from edgews.client import ClientConnection
 from edgews.errors import StateError
-from edgews.events import Request
+from edgews.events import Disconnected, Request, Response
 from edgews.frames import CloseCode
 from edgews.headers import HeadersLike
-from edgews.limits import Timeouts
 from edgews.messages import BytesLike
 from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
 from edgews.states import State
 
-from .pump import MESSAGE_COST, NOW, Pump
+from .pump import Pump
 from .streams import Stream
 
 
@@ -32,22 +31,31 @@ class WebSocket(Pump):
     closes with 1000 at the end of the block, or with 1011 when an exception leaves it.
 
     Attributes:
-        request: the opening handshake's request; on the server's side it is there from the beginning.
-        response: the server's answer, for a client.
-        subprotocol: what was agreed, None for none.
         remote_address, local_address: as the `socket` module gives them.
-        closed: how the connection ended, None as long as it has not.
     """
 
-    def __init__(
-        self, conn: ClientConnection | ServerConnection, stream: Stream, timeouts: Timeouts, name: str
-    ) -> None:
+    def __init__(self, conn: ClientConnection | ServerConnection, stream: Stream, name: str) -> None:
         self.remote_address: Any = stream.sock.getpeername()
         self.local_address: Any = stream.sock.getsockname()
         self._receivers = 0
-        super().__init__(conn, stream, timeouts, name)
+        super().__init__(conn, stream, name)
 
     # What the application calls
+
+    @property
+    def request(self) -> Request | None:
+        """The opening handshake's request; on the server's side it is there from the beginning."""
+        return self._session.request
+
+    @property
+    def response(self) -> Response | None:
+        """The server's answer, for a client."""
+        return self._session.response
+
+    @property
+    def closed(self) -> Disconnected | None:
+        """How the connection ended, None as long as it has not."""
+        return self._session.closed
 
     @property
     def subprotocol(self) -> str | None:
@@ -98,29 +106,19 @@ class WebSocket(Pump):
             TimeoutError: no message has come in time.
             ConnectionClosed: the connection has ended, and there is no more to receive.
         """
+        session = self._session
         with self._lock:
-            if not self._inbox:
+            message = session.take()
+            if message is None:
                 # The application has come back, so what it wanted to answer is answered.
-                self._held_until = NOW
-                self._draw(monotonic())
+                session.draw()
                 self._flush()
-                if not self._inbox and not self._watched[0]:
-                    self._poller.wake()
-            self._receivers += 1
-            try:
-                if not self._changed.wait_for(lambda: self._inbox or self.closed is not None, timeout):
-                    raise TimeoutError(f"no message within {timeout} s")
-            finally:
-                self._receivers -= 1
-            if not self._inbox:
-                raise self._error()
-            message = self._inbox.popleft()
-            self._inbox_cost -= len(message) + MESSAGE_COST
-            self._hold(monotonic())
+                self._read_on()
+                message = self._wait_message(timeout)
             if self._receivers:
                 # Another thread has nothing to answer.
-                self._held_until = NOW
-                self._poller.wake()
+                session.release()
+            self._read_on()
             return message
 
     def __iter__(self) -> Iterator[str | bytes]:
@@ -150,24 +148,23 @@ class WebSocket(Pump):
             ConnectionClosed: the connection is closing or closed.
         """
         payload = os.urandom(4)
+        session = self._session
         with self._lock:
             try:
-                data = self._conn.send_ping(payload)
+                data = session.send_ping(payload)
             except StateError:
                 raise self._wait_closed() from None
             start = monotonic()
-            self._pings[payload] = None
             try:
                 self._write(data)
                 self._poller.wake()
                 answered = self._changed.wait_for(
-                    lambda: self._pings[payload] is not None or self.closed is not None, timeout
+                    lambda: session.pings[payload] or session.closed is not None, timeout
                 )
-                end = self._pings[payload]
+                if session.pings[payload]:
+                    return monotonic() - start
             finally:
-                del self._pings[payload]
-            if end is not None:
-                return end - start
+                del session.pings[payload]
             if answered:
                 raise self._error()
             raise TimeoutError(f"no Pong within {timeout} s")
@@ -204,25 +201,22 @@ class WebSocket(Pump):
 
     def _start_close(self, code: int, reason: str = "") -> None:
         with self._lock:
-            if self._opened and self._conn.state is State.OPEN:
+            if self._session.opened and self._conn.state is State.OPEN:
                 self._write(self._conn.send_close(code, reason))
-            self._leaving = True
+            self._session.leave()
             self._poller.wake()
 
     def _accept(self, subprotocol: str | None) -> bool:
         """As a server, open the connection; say whether it is open."""
         with self._lock:
-            conn = self._server()
             try:
-                self._write(conn.accept(subprotocol=subprotocol))
+                # Not for a plain HTTP request, which is answered with 426.
+                self._write(self._session.accept(subprotocol, ()))
             except StateError:
                 # The client has gone, or its time is up.
                 return False
-            # Not for a plain HTTP request, which was answered with 426.
-            self._opened = conn.state is State.OPEN
-            self._feed(conn.receive_data(b""))
             self._poller.wake()
-            return self._opened
+            return self._session.opened
 
     def _reject(self, status: int, headers: HeadersLike, body: str | bytes) -> None:
         """As a server, answer with another HTTP response, and wait until it is delivered."""
@@ -239,7 +233,7 @@ class WebSocket(Pump):
 
     def _go_away(self) -> None:
         """As a server that stops, close with 1001; drop what is not open yet."""
-        if self._opened:
+        if self._session.opened:
             self._start_close(CloseCode.GOING_AWAY)
         else:
             self._abort()
@@ -258,8 +252,8 @@ class WebSocket(Pump):
     def _wait_open(self) -> bool:
         """As a client, wait for the server's answer; say whether it opened the connection."""
         with self._lock:
-            self._changed.wait_for(lambda: self._opened or self.closed is not None)
-            opened = self._opened
+            self._changed.wait_for(lambda: self._session.opened or self.closed is not None)
+            opened = self._session.opened
         if not opened:
             self._join()
         return opened
@@ -269,6 +263,24 @@ class WebSocket(Pump):
         with self._lock:
             self._changed.wait_for(lambda: self.request is not None or self.closed is not None)
             return None if self.closed is not None else self.request
+
+    def _read_on(self) -> None:
+        """Let the thread read again, if it waits for room that there is now."""
+        if self._session.reading and not self._watched[0]:
+            self._poller.wake()
+
+    def _wait_message(self, timeout: float | None) -> str | bytes:
+        session = self._session
+        self._receivers += 1
+        try:
+            if not self._changed.wait_for(lambda: session.waiting or session.closed is not None, timeout):
+                raise TimeoutError(f"no message within {timeout} s")
+        finally:
+            self._receivers -= 1
+        message = session.take()
+        if message is None:
+            raise self._error()
+        return message
 
     def _wait_written(self) -> None:
         """Wait until nothing waits for the operating system any more."""
