@@ -44,8 +44,8 @@ LAYERS: dict[str, set[str]] = {
         "server",
     },
     "what the package exports": {"__init__"},
-    "C: sessions": {"outcomes", "requests", "session"},
-    "D: adapters": {"asyncio", "sync"},
+    "C: sessions": {"outcomes", "requests", "serving", "session"},
+    "D: adapters": {"asyncio", "sync", "trio"},
     "F: commands": {"__main__", "cli"},
 }
 # Built from C.

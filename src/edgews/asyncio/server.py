@@ -14,17 +14,12 @@ from typing import Any
 from edgews.events import Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
-from edgews.handshake import choose_subprotocol
-from edgews.headers import Headers
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.server import ServerConnection
+from edgews.serving import FAILED, TOO_MANY, ServerOptions
 
 from .websocket import WebSocket
 
 _log = logging.getLogger("edgews.asyncio")
-
-_TOO_MANY = Response(503, Headers({"Retry-After": "5"}), b"too many connections\n")
-_FAILED = Response(500, Headers(), b"Internal Server Error\n")
 
 
 class Server:
@@ -36,25 +31,10 @@ class Server:
     def __init__(
         self,
         handler: Callable[[WebSocket], Awaitable[None]],
-        *,
-        process_request: Callable[[Request], Response | Awaitable[Response | None] | None] | None,
-        subprotocols: Sequence[str],
-        select_subprotocol: Callable[[Request], str | None] | None,
-        origins: Sequence[str | None] | None,
-        compression: PerMessageDeflate | None,
-        limits: Limits,
-        timeouts: Timeouts,
-        max_connections: int,
+        options: ServerOptions,
     ) -> None:
         self._handler = handler
-        self._process_request = process_request
-        self._subprotocols = subprotocols
-        self._select_subprotocol = select_subprotocol
-        self._origins = origins
-        self._compression = compression
-        self._limits = limits
-        self._timeouts = timeouts
-        self._max_connections = max_connections
+        self._options = options
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._connections: set[WebSocket] = set()
@@ -126,10 +106,7 @@ class Server:
 
     def _connection(self) -> WebSocket:
         """Make the protocol of a new transport."""
-        conn = ServerConnection(
-            limits=self._limits, timeouts=self._timeouts, compression=self._compression, origins=self._origins
-        )
-        ws = WebSocket(conn, self._loop, self._asked, self._gone)
+        ws = WebSocket(self._options.connection(), self._loop, self._asked, self._gone)
         self._connections.add(ws)
         return ws
 
@@ -145,11 +122,12 @@ class Server:
         """Answer the request, or forget a connection that brought none."""
         if ws.closed is not None:
             return
-        if self._closing or len(self._connections) > self._max_connections:
-            ws._reject(_TOO_MANY)
+        if self._closing or len(self._connections) > self._options.max_connections:
+            ws._reject(TOO_MANY)
             return
         try:
-            answer = None if self._process_request is None else self._process_request(ws.request)
+            decide = self._options.process_request
+            answer = None if decide is None else decide(ws.request)
         except Exception:
             self._give_up(ws)
             return
@@ -171,20 +149,15 @@ class Server:
         """Send the response, or open the connection; say whether it is open."""
         try:
             if response is None:
-                return ws._accept(self._choose(ws.request))
+                return ws._accept(self._options.choose(ws.request))
             ws._reject(response)
         except Exception:
             self._give_up(ws)
         return False
 
-    def _choose(self, request: Request) -> str | None:
-        if self._select_subprotocol is not None:
-            return self._select_subprotocol(request)
-        return choose_subprotocol(request, self._subprotocols)
-
     def _give_up(self, ws: WebSocket) -> None:
         _log.exception("cannot answer the request for %s", ws.request.target)
-        ws._reject(_FAILED)
+        ws._reject(FAILED)
 
     def _run(self, ws: WebSocket, work: Any) -> None:
         ws._task = self._loop.create_task(work)
@@ -245,16 +218,16 @@ class serve:
         self._listen: dict[str, Any] = {"sock": sock, "ssl": ssl, "backlog": backlog}
         if path is None and sock is None:
             self._listen |= {"host": host, "port": port, "reuse_port": reuse_port}
-        self._options: dict[str, Any] = {
-            "process_request": process_request,
-            "subprotocols": subprotocols,
-            "select_subprotocol": select_subprotocol,
-            "origins": origins,
-            "compression": compression,
-            "limits": limits,
-            "timeouts": timeouts,
-            "max_connections": max_connections,
-        }
+        self._options = ServerOptions(
+            process_request=process_request,
+            subprotocols=subprotocols,
+            select_subprotocol=select_subprotocol,
+            origins=origins,
+            compression=compression,
+            limits=limits,
+            timeouts=timeouts,
+            max_connections=max_connections,
+        )
         self._server: Server | None = None
 
     def __await__(self) -> Generator[Any, None, Server]:
@@ -271,7 +244,7 @@ class serve:
         await self._server.close()
 
     async def _start(self) -> Server:
-        server = Server(self._handler, **self._options)
+        server = Server(self._handler, self._options)
         loop = asyncio.get_running_loop()
         if self._path is not None:
             server._server = await loop.create_unix_server(server._connection, self._path, **self._listen)

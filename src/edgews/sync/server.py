@@ -15,10 +15,9 @@ from typing import Any
 from edgews.events import Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
-from edgews.handshake import choose_subprotocol
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.outcomes import ConnectionClosed
-from edgews.server import ServerConnection
+from edgews.serving import FAILED, ServerOptions
 
 from .poller import Poller
 from .streams import Stream, TlsStream
@@ -46,26 +45,12 @@ class Server:
         sock: socket.socket,
         *,
         ssl: tls.SSLContext | None,
-        process_request: Callable[[Request], Response | None] | None,
-        subprotocols: Sequence[str],
-        select_subprotocol: Callable[[Request], str | None] | None,
-        origins: Sequence[str | None] | None,
-        compression: PerMessageDeflate | None,
-        limits: Limits,
-        timeouts: Timeouts,
-        max_connections: int,
+        options: ServerOptions,
     ) -> None:
         self._handler = handler
         self._sock = sock
         self._ssl = ssl
-        self._process_request = process_request
-        self._subprotocols = subprotocols
-        self._select_subprotocol = select_subprotocol
-        self._origins = origins
-        self._compression = compression
-        self._limits = limits
-        self._timeouts = timeouts
-        self._max_connections = max_connections
+        self._options = options
         sock.setblocking(False)
         self.address: Any = sock.getsockname()
         # Guards all below.
@@ -90,7 +75,7 @@ class Server:
             paused_until = -math.inf
             while not self._stopping:
                 now = monotonic()
-                accepting = now >= paused_until and len(self._threads) < self._max_connections
+                accepting = now >= paused_until and len(self._threads) < self._options.max_connections
                 if accepting:
                     paused_until = self._accept(now)
                 pause = paused_until - now if paused_until > now else None
@@ -184,9 +169,7 @@ class Server:
                 self._poller.wake()
 
     def _open(self, sock: socket.socket, name: str) -> WebSocket | None:
-        conn = ServerConnection(
-            limits=self._limits, timeouts=self._timeouts, compression=self._compression, origins=self._origins
-        )
+        conn = self._options.connection()
         try:
             if self._ssl is None:
                 stream = Stream(sock)
@@ -209,15 +192,16 @@ class Server:
         if request is None:
             return
         try:
-            response = None if self._process_request is None else self._process_request(request)
+            decide = self._options.process_request
+            response = None if decide is None else decide(request)
             if response is not None:
-                ws._reject(response.status, response.headers, response.body)
+                ws._reject(response)
                 return
-            if not ws._accept(self._choose(request)):
+            if not ws._accept(self._options.choose(request)):
                 return
         except Exception:
             _log.exception("cannot answer the request for %s", request.target)
-            ws._reject(500, (), "Internal Server Error\n")
+            ws._reject(FAILED)
             return
         try:
             self._handler(ws)
@@ -228,11 +212,6 @@ class Server:
             ws.close(CloseCode.INTERNAL_ERROR)
         else:
             ws.close()
-
-    def _choose(self, request: Request) -> str | None:
-        if self._select_subprotocol is not None:
-            return self._select_subprotocol(request)
-        return choose_subprotocol(request, self._subprotocols)
 
 
 def serve(
@@ -278,12 +257,7 @@ def serve(
 
     RFC 6455 §4.2.
     """
-    if max_connections < 1:
-        raise ValueError(f"max_connections is {max_connections!r}; it must be 1 or more")
-    return Server(
-        handler,
-        _listen(host, port or 0) if sock is None else sock,
-        ssl=ssl,
+    options = ServerOptions(
         process_request=process_request,
         subprotocols=subprotocols,
         select_subprotocol=select_subprotocol,
@@ -293,6 +267,7 @@ def serve(
         timeouts=timeouts,
         max_connections=max_connections,
     )
+    return Server(handler, _listen(host, port or 0) if sock is None else sock, ssl=ssl, options=options)
 
 
 def _listen(host: str | None, port: int) -> socket.socket:

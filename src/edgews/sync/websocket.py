@@ -13,7 +13,6 @@ from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.events import Disconnected, Request, Response
 from edgews.frames import CloseCode
-from edgews.headers import HeadersLike
 from edgews.messages import BytesLike
 from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
@@ -218,12 +217,14 @@ class WebSocket(Pump):
             self._poller.wake()
             return self._session.opened
 
-    def _reject(self, status: int, headers: HeadersLike, body: str | bytes) -> None:
+    def _reject(self, response: Response) -> None:
         """As a server, answer with another HTTP response, and wait until it is delivered."""
         with self._lock:
             # A StateError: the client has gone, or its time is up.
             with suppress(StateError):
-                self._write(self._server().reject(status, headers=headers, body=body))
+                self._write(
+                    self._server().reject(response.status, headers=response.headers, body=response.body)
+                )
             self._poller.wake()
         self._join()
 

@@ -1,0 +1,63 @@
+"""What the servers of all adapters are told, and how they answer a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .events import Request, Response
+from .extensions import PerMessageDeflate
+from .handshake import choose_subprotocol
+from .headers import Headers
+from .limits import Limits, Timeouts
+from .server import ServerConnection
+
+# With as many connections as the server takes; a client that waits so many seconds may find room.
+TOO_MANY: Final = Response(503, Headers({"Retry-After": "5"}), b"too many connections\n")
+
+# What decides about requests has failed.
+FAILED: Final = Response(500, Headers(), b"Internal Server Error\n")
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ServerOptions:
+    """The arguments of `serve` that are the same everywhere.
+
+    Attributes:
+        process_request: called with each HTTP request; a `Response` is sent instead of opening the
+            connection.
+        subprotocols: those that the server speaks, the preferred one first.
+        select_subprotocol: chooses from the request instead.
+        origins: the origins that are let in; None in it stands for a request without an Origin field,
+            None instead of it lets everyone in.
+        compression: the wish for permessage-deflate, None for none.
+        limits: sizes in bytes.
+        timeouts: times in seconds.
+        max_connections: how many there may be at a time.
+    """
+
+    process_request: Callable[[Request], Any] | None
+    subprotocols: Sequence[str]
+    select_subprotocol: Callable[[Request], str | None] | None
+    origins: Sequence[str | None] | None
+    compression: PerMessageDeflate | None
+    limits: Limits
+    timeouts: Timeouts
+    max_connections: int
+
+    def __post_init__(self) -> None:
+        if self.max_connections < 1:
+            raise ValueError(f"max_connections is {self.max_connections!r}; it must be 1 or more")
+
+    def connection(self) -> ServerConnection:
+        """Return the engine's side of a new connection."""
+        return ServerConnection(
+            limits=self.limits, timeouts=self.timeouts, compression=self.compression, origins=self.origins
+        )
+
+    def choose(self, request: Request) -> str | None:
+        """Return the subprotocol for a request, None for none."""
+        if self.select_subprotocol is not None:
+            return self.select_subprotocol(request)
+        return choose_subprotocol(request, self.subprotocols)

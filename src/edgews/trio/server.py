@@ -1,0 +1,203 @@
+"""A server."""
+
+from __future__ import annotations
+
+import logging
+import math
+import ssl as tls
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable
+from types import TracebackType
+from typing import Any
+
+import trio
+
+from edgews.events import Request, Response
+from edgews.extensions import PerMessageDeflate
+from edgews.frames import CloseCode
+from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from edgews.outcomes import ConnectionClosed
+from edgews.serving import FAILED, TOO_MANY, ServerOptions
+
+from .websocket import WebSocket
+
+_log = logging.getLogger("edgews.trio")
+
+
+class serve:
+    """Serve for a block: `async with serve(handler, host, port) as server`.
+
+    The end of the block closes the server, as `close` does. An exception that leaves the block leaves it as
+    it is, in no group.
+
+    Args:
+        handler: called with each open connection, in a task of its own. The connection is closed with 1000
+            when it returns, with 1011 when it raises.
+        host: a name or address; None stands for every address.
+        port: 0 lets the system choose; `listeners` tell.
+        listeners: of any kind, to use instead; they then belong to the server.
+        ssl: the context for TLS, None for none.
+        process_request: called with each HTTP request, may be a coroutine function. A `Response` is sent
+            instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
+            none is answered with 426.
+        subprotocols: those that the server speaks, the preferred one first.
+        select_subprotocol: chooses from the request instead.
+        origins: the origins that are let in; None in it stands for a request without an Origin field,
+            None instead of it lets everyone in.
+        compression: the wish for permessage-deflate, None for none.
+        limits: sizes in bytes.
+        timeouts: times in seconds.
+        max_connections: when there are as many, further requests are answered with 503.
+
+    Attributes:
+        listeners: what the server listens on, inside the block.
+
+    Raises:
+        OSError: it cannot listen there.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[WebSocket], Awaitable[None]],
+        host: str | None = None,
+        port: int = 0,
+        *,
+        listeners: Sequence[trio.abc.Listener[Any]] | None = None,
+        ssl: tls.SSLContext | None = None,
+        process_request: Callable[[Request], Response | Awaitable[Response | None] | None] | None = None,
+        subprotocols: Sequence[str] = (),
+        select_subprotocol: Callable[[Request], str | None] | None = None,
+        origins: Sequence[str | None] | None = None,
+        compression: PerMessageDeflate | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        max_connections: int = 10_000,
+    ) -> None:
+        self._handler = handler
+        self._host = host
+        self._port = port
+        self.listeners: list[trio.abc.Listener[Any]] = list(listeners or ())
+        self._ssl = ssl
+        self._options = ServerOptions(
+            process_request=process_request,
+            subprotocols=subprotocols,
+            select_subprotocol=select_subprotocol,
+            origins=origins,
+            compression=compression,
+            limits=limits,
+            timeouts=timeouts,
+            max_connections=max_connections,
+        )
+        self._connections: set[WebSocket] = set()
+        self._accepting = trio.CancelScope()
+        self._closed = trio.Event()
+
+    @property
+    def connections(self) -> set[WebSocket]:
+        """The connections that are open now; a copy."""
+        return {ws for ws in self._connections if ws._session.opened and ws.closed is None}
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed."""
+        await self._closed.wait()
+
+    async def close(self, timeout: float | None = None) -> None:
+        """Stop accepting, close every connection with 1001, and wait until they and their handlers are gone.
+
+        Args:
+            timeout: seconds after which connections that are still there are dropped and handlers cancelled;
+                None leaves it to `Timeouts.close` and to the handlers.
+        """
+        self._accepting.cancel()
+        for ws in self._connections:
+            if ws._session.opened:
+                ws._start_close(CloseCode.GOING_AWAY)
+            else:
+                ws._abort()
+        try:
+            with trio.move_on_after(math.inf if timeout is None else timeout):
+                await self._wait_empty()
+        finally:
+            self._nursery.cancel_scope.cancel()
+            self._closed.set()
+
+    async def __aenter__(self) -> serve:
+        if not self.listeners:
+            self.listeners = list(await trio.open_tcp_listeners(self._port, host=self._host))
+        if self._ssl is not None:
+            context = self._ssl
+            self.listeners = [
+                trio.SSLListener(listener, context, https_compatible=True) for listener in self.listeners
+            ]
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        self._empty = trio.lowlevel.ParkingLot()
+        self._nursery.start_soon(self._listen)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self.close()
+        finally:
+            # The block's exception is not the nursery's, which would put it into a group.
+            await self._manager.__aexit__(None, None, None)
+
+    async def _wait_empty(self) -> None:
+        while self._connections:
+            await self._empty.park()
+
+    async def _listen(self) -> None:
+        with self._accepting:
+            await trio.serve_listeners(self._serve, self.listeners, handler_nursery=self._nursery)
+
+    # One connection
+
+    async def _serve(self, stream: trio.abc.Stream) -> None:
+        ws = WebSocket(self._options.connection(), stream)
+        self._connections.add(ws)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ws._run)
+                await self._converse(ws)
+        finally:
+            self._connections.discard(ws)
+            self._empty.unpark_all()
+
+    async def _converse(self, ws: WebSocket) -> None:
+        session = ws._session
+        while session.request is None and session.closed is None:
+            await ws._wait_change()
+        if session.closed is not None:
+            return
+        try:
+            opened = await self._answer(ws)
+        except Exception:
+            _log.exception("cannot answer the request for %s", ws.request.target)
+            ws._reject(FAILED)
+            return
+        if not opened:
+            return
+        try:
+            await self._handler(ws)
+        except ConnectionClosed:
+            pass
+        except Exception:
+            _log.exception("the handler of a connection failed")
+            await ws.close(CloseCode.INTERNAL_ERROR)
+        else:
+            await ws.close()
+
+    async def _answer(self, ws: WebSocket) -> bool:
+        """Send the response, or open the connection; say whether it is open."""
+        response: Response | None = None
+        if len(self._connections) > self._options.max_connections:
+            response = TOO_MANY
+        elif self._options.process_request is not None:
+            answer = self._options.process_request(ws.request)
+            response = await answer if isawaitable(answer) else answer
+        if response is None:
+            return ws._accept(self._options.choose(ws.request))
+        ws._reject(response)
+        return False
