@@ -111,9 +111,10 @@ CASES = {
     "32 B, 10 connections, 32 in flight": (32, 10, 32),
     "64 KiB, 100 connections": (65536, 100, 1),
 }
+IDLE = 2000
 
 
-def measure(case: tuple[int, int, int], names: list[str], rounds: int, seconds: float) -> dict[str, float]:
+def echoes(case: tuple[int, int, int], names: list[str], rounds: int, seconds: float) -> dict[str, float]:
     """Return the median CPU seconds of a message, by name."""
     servers = {name: Server(name) for name in names}
     loads = {name: Load(server.port, *case) for name, server in servers.items()}
@@ -130,6 +131,46 @@ def measure(case: tuple[int, int, int], names: list[str], rounds: int, seconds: 
     return {name: statistics.median(times) for name, times in costs.items()}
 
 
+def handshakes(names: list[str], rounds: int) -> dict[str, float]:
+    """Return the median CPU seconds of an opening handshake, its TCP connection and its end, by name."""
+    servers = {name: Server(name) for name in names}
+    costs: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds + 1):
+        for name, server in servers.items():
+            before = server.cpu()
+            for _ in range(200):
+                opened(server.port).close()
+            if turn:
+                costs[name].append((server.cpu() - before) / 200)
+    for server in servers.values():
+        server.end()
+    return {name: statistics.median(times) for name, times in costs.items()}
+
+
+def idle(names: list[str]) -> dict[str, float]:
+    """Return the resident bytes of one connection that does nothing, by name."""
+    sizes = {}
+    for name in names:
+        server = Server(name)
+        # What the first ones need belongs to the process.
+        first = [opened(server.port) for _ in range(100)]
+        before = server.resident()
+        socks = [opened(server.port) for _ in range(IDLE)]
+        sizes[name] = (server.resident() - before) / IDLE
+        for sock in (*first, *socks):
+            sock.close()
+        server.end()
+    return sizes
+
+
+def show(title: str, values: dict[str, float], scale: float, unit: str) -> None:
+    print(title)
+    for name, value in values.items():
+        peers = [(peer, other) for peer, other in values.items() if peer != name]
+        ratios = "  ".join(f"{value / other:5.2f}x {peer}" for peer, other in peers)
+        print(f"  {name:18} {value * scale:8.2f} {unit}   {ratios}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.echo", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
@@ -138,13 +179,9 @@ def main() -> None:
     options = parser.parse_args()
     names = options.servers.split(",")
     for title, case in CASES.items():
-        print(title)
-        costs = measure(case, names, options.rounds, options.seconds)
-        for name, cost in costs.items():
-            ratios = "  ".join(
-                f"{cost / other:5.2f}x {peer}" for peer, other in costs.items() if peer != name
-            )
-            print(f"  {name:18} {cost * 1e6:8.2f} us   {ratios}")
+        show(title, echoes(case, names, options.rounds, options.seconds), 1e6, "us")
+    show("opening handshake", handshakes(names, options.rounds), 1e6, "us")
+    show("idle connection, resident", idle(names), 1 / 1024, "KiB")
 
 
 if __name__ == "__main__":

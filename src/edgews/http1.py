@@ -235,9 +235,34 @@ def _fault(error: h11.RemoteProtocolError) -> str:
 
 
 def _fields(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
-    return Headers(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()
+    return Headers.of(
+        [
+            (_NAMES.get(name) or name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in event.headers.raw_items()
+        ]
     )
+
+
+# Names that nearly every request has, so that they are there once and not for each connection.
+_NAMES = {
+    name.encode(): name
+    for name in (
+        "Accept-Encoding",
+        "Accept-Language",
+        "Cache-Control",
+        "Connection",
+        "Cookie",
+        "Host",
+        "Origin",
+        "Pragma",
+        "Sec-WebSocket-Extensions",
+        "Sec-WebSocket-Key",
+        "Sec-WebSocket-Protocol",
+        "Sec-WebSocket-Version",
+        "Upgrade",
+        "User-Agent",
+    )
+}
 
 
 # The reason phrases that a response may need; a reason phrase means nothing to a program. RFC 9112 §4.

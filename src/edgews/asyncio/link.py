@@ -123,6 +123,8 @@ class Link(asyncio.Protocol):
 
     def _read_on(self, transport: asyncio.Transport) -> None:
         """Let the transport read, unless what was read or written waits."""
+        if transport.is_closing():
+            return
         reading = self._drained is None and self._wants_more()
         if reading is not self._reading:
             self._reading = reading

@@ -1,0 +1,73 @@
+"""What servers are told, and what they make of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgews import Headers, Limits, PerMessageDeflate, Request, Timeouts
+from edgews.serving import FAILED, TOO_MANY, ServerOptions
+
+from .handshakes import GOOD
+
+
+def options(**wishes: Any) -> ServerOptions:
+    usual: dict[str, Any] = {
+        "process_request": None,
+        "subprotocols": (),
+        "select_subprotocol": None,
+        "origins": None,
+        "compression": None,
+        "limits": Limits(),
+        "timeouts": Timeouts(),
+        "max_connections": 1,
+    }
+    return ServerOptions(**usual | wishes)
+
+
+def asking_for(*subprotocols: str) -> Request:
+    return Request("GET", "/", Headers([("Sec-WebSocket-Protocol", ", ".join(subprotocols))]))
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_server_takes_at_least_one_connection(count: int) -> None:
+    with pytest.raises(ValueError, match=f"max_connections is {count}; it must be 1 or more"):
+        options(max_connections=count)
+
+
+def test_each_connection_is_made_as_the_options_say() -> None:
+    limits, timeouts = Limits(max_message_size=7), Timeouts(open=3)
+    wish = options(
+        limits=limits, timeouts=timeouts, origins=["https://example.com"], compression=PerMessageDeflate()
+    )
+    first, second = wish.connection(), wish.connection()
+    assert first is not second
+    assert (first.limits, first.timeouts) == (limits, timeouts)
+    # A request without an Origin is not on the list.
+    assert list(first.receive_data(GOOD)) == []
+    assert first.data_to_send().startswith(b"HTTP/1.1 403 ")
+
+
+def test_compression_is_agreed_where_it_is_wished() -> None:
+    request = GOOD.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n")
+    for compression, agreed in ((None, False), (PerMessageDeflate(), True)):
+        conn = options(compression=compression).connection()
+        assert [type(event) for event in conn.receive_data(request)] == [Request]
+        assert (b"permessage-deflate" in conn.accept()) is agreed
+
+
+def test_the_client_chooses_among_the_subprotocols_of_the_server() -> None:
+    wish = options(subprotocols=["a", "b"])
+    assert wish.choose(asking_for("c", "b", "a")) == "b"
+    assert wish.choose(asking_for("c")) is None
+
+
+def test_the_application_chooses_instead() -> None:
+    wish = options(subprotocols=["a"], select_subprotocol=lambda request: request.subprotocols[-1])
+    assert wish.choose(asking_for("a", "z")) == "z"
+
+
+def test_what_a_server_answers_by_itself() -> None:
+    assert (TOO_MANY.status, TOO_MANY.headers.get("Retry-After")) == (503, "5")
+    assert FAILED.status == 500
