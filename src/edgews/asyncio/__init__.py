@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from edgews.outcomes import ConnectionClosed, InvalidHandshake
 
+from .broadcast import broadcast
 from .client import connect
 from .protocol import WebSocketProtocol
 from .server import Server, serve
@@ -18,6 +19,7 @@ __all__ = [
     "Server",
     "WebSocket",
     "WebSocketProtocol",
+    "broadcast",
     "connect",
     "serve",
 ]

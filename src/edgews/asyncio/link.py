@@ -7,12 +7,28 @@ a read of plain messages touches no timer and reads no clock.
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import Any, Protocol, cast
 
+from edgews.client import ClientConnection
+from edgews.errors import StateError
 from edgews.frames import CloseCode
-from edgews.limits import Timeouts
+from edgews.messages import PreparedMessage
+from edgews.server import ServerConnection
 from edgews.states import State, Transport
 from edgews.timers import ASAP
+
+# At most so many frames go out in one write, and none behind one of more than so many bytes.
+_CORKED = 64
+_LARGE = 16384
+
+
+class Sent(Enum):
+    """What became of a message of `broadcast` for one connection."""
+
+    YES = "yes"
+    SLOW = "the peer does not keep up"
+    CLOSED = "not open, or in the middle of a message in fragments"
 
 
 class Engine(Protocol):
@@ -29,21 +45,24 @@ class Link(asyncio.Protocol):
     """The protocol of one transport; it is not used alone."""
 
     __slots__ = (
+        "_conn",
+        "_corked",
         "_drained",
         "_ended",
         "_engine",
         "_loop",
         "_reading",
         "_stall",
-        "_timeouts",
         "_timer",
         "_transport",
         "_unsent",
     )
 
-    def __init__(self, engine: Engine, timeouts: Timeouts, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, engine: Engine, conn: ServerConnection | ClientConnection, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self._engine = engine
-        self._timeouts = timeouts
+        self._conn = conn
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -53,6 +72,8 @@ class Link(asyncio.Protocol):
         self._unsent = 0
         self._ended = False
         self._reading = True
+        # What goes out in one write at the end of a read, None outside of it.
+        self._corked: list[bytes] | None = None
 
     # What asyncio calls
 
@@ -97,6 +118,22 @@ class Link(asyncio.Protocol):
 
     # What both levels call
 
+    def _put(self, data: bytes) -> None:
+        """Write now, or together with what else is sent in this read."""
+        if self._corked is None:
+            self._write(data)
+            return
+        self._corked.append(data)
+        # So that the transport sees what piles up, and says when it is too much.
+        if len(self._corked) == _CORKED or len(data) > _LARGE:
+            self._uncork()
+
+    def _uncork(self) -> None:
+        """Write what was put aside in this read."""
+        corked, self._corked = self._corked, None
+        if corked:
+            self._write(corked[0] if len(corked) == 1 else b"".join(corked))
+
     def _write(self, data: bytes) -> None:
         if data and self._transport is not None and not self._ended:
             self._transport.write(data)
@@ -106,6 +143,8 @@ class Link(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
+        # Nothing overtakes what was put aside; the rest of this read is written as it comes.
+        self._uncork()
         # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
         if self._drained is None:
             self._write(self._engine.data_to_send())
@@ -142,8 +181,8 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._timeouts.close is not None:
-            self._timer = self._loop.call_later(self._timeouts.close, transport.abort)
+        if self._conn.timeouts.close is not None:
+            self._timer = self._loop.call_later(self._conn.timeouts.close, transport.abort)
         transport.close()
 
     def _schedule(self, transport: asyncio.Transport) -> None:
@@ -175,9 +214,9 @@ class Link(asyncio.Protocol):
     # A peer that takes nothing
 
     def _watch(self, transport: asyncio.Transport) -> None:
-        if self._timeouts.ping_timeout is not None:
+        if self._conn.timeouts.ping_timeout is not None:
             self._unsent = transport.get_write_buffer_size()
-            self._stall = self._loop.call_later(self._timeouts.ping_timeout, self._look, transport)
+            self._stall = self._loop.call_later(self._conn.timeouts.ping_timeout, self._look, transport)
 
     def _look(self, transport: asyncio.Transport) -> None:
         """Give up a peer that has taken nothing since the last look."""
@@ -185,14 +224,24 @@ class Link(asyncio.Protocol):
             self._watch(transport)
         else:
             self._stall = None
-            self._stalled()
+            # Nobody will see this Close, but it is the cause of the end.
+            self._fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
             transport.abort()
 
-    def _stalled(self) -> None:
-        """Tell the engine that the peer takes nothing."""
+    def _fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection, if it is open."""
+        if self._conn.state is State.OPEN:
+            self._put(self._conn.fail(code, reason))
+            self._advance()
 
+    # For `broadcast`
 
-def fail_stalled(conn: Any) -> None:
-    """Fail the connection whose peer takes nothing; nobody will see its Close."""
-    if conn.state is State.OPEN:
-        conn.fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
+    def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
+        """Send a message, unless the peer does not keep up."""
+        if self._drained is not None:
+            return Sent.SLOW
+        try:
+            self._put(self._conn.send_prepared(message, compress=compress))
+        except StateError:
+            return Sent.CLOSED
+        return Sent.YES

@@ -13,7 +13,7 @@ from edgews.messages import BytesLike, PreparedMessage
 from edgews.server import ServerConnection
 from edgews.states import State
 
-from .link import Link, fail_stalled
+from .link import Link
 
 _log = logging.getLogger("edgews.asyncio")
 
@@ -31,13 +31,10 @@ class WebSocketProtocol(Link):
         conn: the engine's connection, from its very beginning.
     """
 
-    __slots__ = ("_corked", "_open", "_paused", "conn")
+    __slots__ = ("_open", "_paused")
 
     def __init__(self, conn: ServerConnection | ClientConnection) -> None:
-        super().__init__(conn, conn.timeouts, asyncio.get_running_loop())
-        self.conn = conn
-        # What goes out at the end of this read.
-        self._corked: list[bytes] | None = None
+        super().__init__(conn, conn, asyncio.get_running_loop())
         self._paused = False
         self._open = False
 
@@ -67,6 +64,11 @@ class WebSocketProtocol(Link):
 
     # To call
 
+    @property
+    def conn(self) -> ServerConnection | ClientConnection:
+        """The engine's connection, to look at."""
+        return self._conn
+
     def send(self, message: str | BytesLike | PreparedMessage, *, compress: bool | None = None) -> None:
         """Send a `str` as a text message, anything bytes-like as a binary message; never wait.
 
@@ -77,17 +79,17 @@ class WebSocketProtocol(Link):
             InvalidValueError: text that has no UTF-8.
         """
         if isinstance(message, PreparedMessage):
-            self._put(self.conn.send_prepared(message, compress=compress))
+            self._put(self._conn.send_prepared(message, compress=compress))
         else:
-            self._put(self.conn.send(message, compress=compress))
+            self._put(self._conn.send(message, compress=compress))
 
     def send_fragment(self, data: str | BytesLike, *, final: bool) -> None:
         """Send a piece of a message, as `Connection.send_fragment`."""
-        self._put(self.conn.send_fragment(data, final=final))
+        self._put(self._conn.send_fragment(data, final=final))
 
     def send_ping(self, data: BytesLike = b"") -> None:
         """Send a Ping; `latency` knows the way there and back once the Pong has come."""
-        self._put(self.conn.send_ping(data))
+        self._put(self._conn.send_ping(data))
         self._settle()
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
@@ -96,8 +98,8 @@ class WebSocketProtocol(Link):
         Raises:
             InvalidValueError: a code or reason that may not be sent.
         """
-        if self.conn.state is State.OPEN:
-            self._put(self.conn.send_close(code, reason))
+        if self._conn.state is State.OPEN:
+            self._put(self._conn.send_close(code, reason))
             self._settle()
         elif not self._open:
             self.abort()
@@ -130,7 +132,7 @@ class WebSocketProtocol(Link):
     @property
     def latency(self) -> float | None:
         """Seconds between the last answered Ping and its Pong, None before the first."""
-        return self.conn.latency
+        return self._conn.latency
 
     @property
     def buffered_amount(self) -> int:
@@ -140,7 +142,7 @@ class WebSocketProtocol(Link):
     # What asyncio calls
 
     def data_received(self, data: bytes) -> None:
-        events = self.conn.receive_data(data)
+        events = self._conn.receive_data(data)
         if isinstance(events, tuple):
             # One message, as most often: what is sent goes out at once, and nothing else can have changed.
             try:
@@ -152,10 +154,10 @@ class WebSocketProtocol(Link):
         self._work(events)
 
     def _eof(self) -> None:
-        self._work(self.conn.receive_eof())
+        self._work(self._conn.receive_eof())
 
     def _tell_time(self) -> None:
-        self._give(self.conn.handle_timeout(self._loop.time()))
+        self._give(self._conn.handle_timeout(self._loop.time()))
 
     def _work(self, events: Iterable[Event]) -> None:
         self._give(events)
@@ -163,8 +165,7 @@ class WebSocketProtocol(Link):
 
     def _give(self, events: Iterable[Event]) -> None:
         """Give all events to the callbacks, then write what they sent."""
-        corked: list[bytes] = []
-        self._corked = corked
+        self._corked = []
         try:
             for event in events:
                 if isinstance(event, (str, bytes)):
@@ -173,8 +174,7 @@ class WebSocketProtocol(Link):
                     self._handle(event)
         except Exception:
             self._broken()
-        self._corked = None
-        self._write(b"".join(corked))
+        self._uncork()
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -190,7 +190,7 @@ class WebSocketProtocol(Link):
                 pass
 
     def _decide(self, request: Request) -> None:
-        conn = self.conn
+        conn = self._conn
         assert isinstance(conn, ServerConnection)
         try:
             decision = self.request_received(request)
@@ -212,15 +212,9 @@ class WebSocketProtocol(Link):
     def _broken(self) -> None:
         """A callback has failed, and so does the connection."""
         _log.exception("a callback of a connection failed")
-        if self.conn.state is State.OPEN:
-            self._put(self.conn.fail(CloseCode.INTERNAL_ERROR))
+        if self._conn.state is State.OPEN:
+            self._put(self._conn.fail(CloseCode.INTERNAL_ERROR))
         self._settle()
-
-    def _put(self, data: bytes) -> None:
-        if self._corked is None:
-            self._write(data)
-        else:
-            self._corked.append(data)
 
     def _settle(self) -> None:
         if self._corked is None:
@@ -228,6 +222,3 @@ class WebSocketProtocol(Link):
 
     def _wants_more(self) -> bool:
         return not self._paused
-
-    def _stalled(self) -> None:
-        fail_stalled(self.conn)

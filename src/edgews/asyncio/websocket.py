@@ -20,7 +20,7 @@ from edgews.server import ServerConnection
 from edgews.session import Session
 from edgews.states import State
 
-from .link import Link, fail_stalled
+from .link import Link
 from .waiter import Waiter
 
 _log = logging.getLogger("edgews.asyncio")
@@ -39,8 +39,6 @@ class WebSocket(Link):
 
     __slots__ = (
         "_asked",
-        "_conn",
-        "_corked",
         "_finished",
         "_gone",
         "_pingers",
@@ -58,16 +56,13 @@ class WebSocket(Link):
         asked: Callable[[WebSocket], None],
         gone: Callable[[WebSocket], None] | None = None,
     ) -> None:
-        self._conn = conn
         self._session = Session(conn, self._changed)
-        super().__init__(self._session, conn.timeouts, loop)
+        super().__init__(self._session, conn, loop)
         # Called once: for a server with the request, for a client with the answer or the end.
         self._asked: Callable[[WebSocket], None] | None = asked
         # Called when the stream has ended, and when the handler has.
         self._gone = gone
         self._receiver = Waiter(loop)
-        # What goes out in one write at the end of this read.
-        self._corked: list[bytes] | None = None
         # Ping payload -> who waits for its Pong. Made with the first.
         self._pingers: dict[bytes, asyncio.Future[None]] | None = None
         # There as soon as somebody waits for the end.
@@ -89,14 +84,11 @@ class WebSocket(Link):
         receiver = self._receiver
         if receiver.waiting:
             # What the task sends before it waits again goes out in one write.
-            corked: list[bytes] = []
-            self._corked = corked
+            self._corked = []
             plain = session.receive_data(data)
             if plain or session.waiting:
                 receiver.wake_now()
-            self._corked = None
-            if corked:
-                self._write(corked[0] if len(corked) == 1 else b"".join(corked))
+            self._uncork()
         else:
             plain = session.receive_data(data)
         if not plain:
@@ -132,9 +124,6 @@ class WebSocket(Link):
 
     def _wants_more(self) -> bool:
         return self._session.reading
-
-    def _stalled(self) -> None:
-        fail_stalled(self._conn)
 
     def _changed(self) -> None:
         """Wake who waits for what is there now."""
@@ -205,12 +194,9 @@ class WebSocket(Link):
                 data = self._conn.send(message, compress=compress)
         except StateError:
             raise await self._end() from None
-        if self._corked is not None:
-            self._corked.append(data)
-        else:
-            self._write(data)
-            if self._drained is not None:
-                await asyncio.shield(self._drained)
+        self._put(data)
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
 
     async def recv(self) -> str | bytes:
         """Return the next message: a `str` for text, `bytes` for binary.
@@ -270,7 +256,7 @@ class WebSocket(Link):
         except StateError:
             raise await self._end() from None
         start = self._loop.time()
-        self._write(data)
+        self._put(data)
         self._pingers = self._pingers or {}
         pinger = self._pingers[payload] = self._loop.create_future()
         self._advance()
@@ -325,7 +311,7 @@ class WebSocket(Link):
     def _accept(self, subprotocol: str | None, headers: HeadersLike = ()) -> bool:
         """As a server, open the connection; say whether it is open."""
         try:
-            self._write(self._session.accept(subprotocol, headers))
+            self._put(self._session.accept(subprotocol, headers))
         except StateError:
             # The client has gone, or its time is up.
             return False
@@ -339,7 +325,7 @@ class WebSocket(Link):
             data = self._conn.reject(response.status, headers=response.headers, body=response.body)
         except StateError:
             return
-        self._write(data)
+        self._put(data)
         self._advance()
 
     def _worked(self, task: asyncio.Task[Any]) -> None:
@@ -355,7 +341,7 @@ class WebSocket(Link):
 
     def _start_close(self, code: int, reason: str = "") -> None:
         if self._session.opened and self._conn.state is State.OPEN:
-            self._write(self._conn.send_close(code, reason))
+            self._put(self._conn.send_close(code, reason))
         self._session.leave()
         self._advance()
 
