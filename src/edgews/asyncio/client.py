@@ -125,6 +125,7 @@ class connect:
         elif self._sock is not None:
             await loop.create_connection(lambda: ws, sock=self._sock, **options)
         else:
-            await loop.create_connection(
-                lambda: ws, uri.host, uri.port, happy_eyeballs_delay=_NEXT_ADDRESS, **options
-            )
+            # uvloop tries one address after the other.
+            if isinstance(loop, asyncio.BaseEventLoop):
+                options["happy_eyeballs_delay"] = _NEXT_ADDRESS
+            await loop.create_connection(lambda: ws, uri.host, uri.port, **options)

@@ -83,7 +83,6 @@ class Link(asyncio.Protocol):
         self._advance()
 
     def pause_writing(self) -> None:
-        # A peer that does not read is not read from.
         if self._transport is not None:
             self._drained = self._loop.create_future()
             self._read_on(self._transport)
@@ -161,10 +160,10 @@ class Link(asyncio.Protocol):
         self._schedule(transport)
 
     def _read_on(self, transport: asyncio.Transport) -> None:
-        """Let the transport read, unless what was read or written waits."""
+        """Let the transport read, unless what was read waits."""
         if transport.is_closing():
             return
-        reading = self._drained is None and self._wants_more()
+        reading = self._wants_more()
         if reading is not self._reading:
             self._reading = reading
             if reading:

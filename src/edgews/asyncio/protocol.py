@@ -221,4 +221,5 @@ class WebSocketProtocol(Link):
             self._advance()
 
     def _wants_more(self) -> bool:
-        return not self._paused
+        # A callback cannot wait, so what it answers would pile up for a peer that takes nothing.
+        return not self._paused and self._drained is None

@@ -123,6 +123,7 @@ class WebSocket(Link):
             asked(self)
 
     def _wants_more(self) -> bool:
+        # Whatever waits to be written: two peers that both wait to be read would wait for ever.
         return self._session.reading
 
     def _changed(self) -> None:

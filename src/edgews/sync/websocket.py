@@ -13,7 +13,7 @@ from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.events import Disconnected, Request, Response
 from edgews.frames import CloseCode
-from edgews.messages import BytesLike
+from edgews.messages import BytesLike, PreparedMessage
 from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
 from edgews.states import State
@@ -69,13 +69,14 @@ class WebSocket(Pump):
         """
         return self._conn.latency
 
-    def send(self, message: str | BytesLike, *, compress: bool | None = None) -> None:
+    def send(self, message: str | BytesLike | PreparedMessage, *, compress: bool | None = None) -> None:
         """Send a `str` as a text message, anything bytes-like as a binary message.
 
         Returns when the operating system has all of it. That takes as long as the peer takes to read; a peer
         that takes nothing for `Timeouts.ping_timeout` seconds is given up.
 
         Args:
+            message: what to send; a `PreparedMessage` was encoded for many connections.
             compress: True or False decides where permessage-deflate was agreed; None leaves it to the
                 configured threshold.
 
@@ -86,7 +87,10 @@ class WebSocket(Pump):
         with self._lock:
             self._wait_written()
             try:
-                data = self._conn.send(message, compress=compress)
+                if isinstance(message, PreparedMessage):
+                    data = self._conn.send_prepared(message, compress=compress)
+                else:
+                    data = self._conn.send(message, compress=compress)
             except StateError:
                 raise self._wait_closed() from None
             self._write(data)

@@ -2,7 +2,7 @@
 
 What the application sends waits for the writing task, so a call that is cancelled has still sent its message
 whole, and nothing is ever cut. Memory is bounded: a call that sends returns when little enough waits, and
-nothing is read while the session has no room or the peer takes nothing.
+nothing is read while the session has no room.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Pump:
     async def _read(self) -> None:
         session = self._session
         while session.closed is None:
-            if not session.reading or self._waiting > HIGH_WATER:
+            if not session.reading:
                 await self._wait_change()
                 continue
             try:
