@@ -27,7 +27,7 @@ class ServerOptions:
     Attributes:
         process_request: called with each HTTP request; a `Response` is sent instead of opening the
             connection.
-        subprotocols: those that the server speaks, the preferred one first.
+        subprotocols: those that the server speaks; the client's first choice among them is taken.
         select_subprotocol: chooses from the request instead.
         origins: the origins that are let in; None in it stands for a request without an Origin field,
             None instead of it lets everyone in.

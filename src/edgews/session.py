@@ -118,7 +118,8 @@ class Session:
             self._inbox.extend(events)
             for message in events:
                 self._cost += len(message) + MESSAGE_COST
-            self.full = self._cost >= HIGH_WATER
+            if self._cost >= HIGH_WATER:
+                self.full = True
             self._busy = True
         return True
 
@@ -128,9 +129,11 @@ class Session:
 
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`, as `Connection.next_timeout` does."""
-        if self._events is None:
-            return self.conn.next_timeout()
-        return None if self.full and not self._leaving else self._patience
+        hold = None if self._events is None or (self.full and not self._leaving) else self._patience
+        due = self.conn.next_timeout() if self._judges() else None
+        if hold is None or due is None:
+            return due if hold is None else hold
+        return min(hold, due)
 
     def handle_timeout(self, now: float) -> None:
         """Tell the time, in seconds of the caller's clock."""
@@ -140,10 +143,14 @@ class Session:
             elif now >= self._patience:
                 self._busy = False
                 self.draw()
-        if self._events is None:
+        if self._judges():
             due = self.conn.next_timeout()
             if due is not None and due <= now:
                 self._feed(self.conn.handle_timeout(now))
+
+    def _judges(self) -> bool:
+        """Say whether the engine's timers count: a peer that is not listened to cannot show that it lives."""
+        return self._events is None or self.conn.state is not State.OPEN
 
     def data_to_send(self) -> bytes:
         """Return what the engine sends by itself."""
@@ -166,6 +173,7 @@ class Session:
             self._busy = False
             return None
         message = inbox[self._taken]
+        inbox[self._taken] = ""
         self._taken += 1
         if self._taken == len(inbox):
             inbox.clear()
@@ -251,7 +259,10 @@ class Session:
 
     def _ready(self) -> bool:
         """Say whether the application is ready for what comes next."""
-        return self._leaving or not self.opened or not (self._busy or self.full)
+        if self._leaving or not self.opened or not (self._busy or self.full):
+            return True
+        # All that is left to come is the end.
+        return self.conn.transport is Transport.CLOSE
 
     def _handle(self, event: Event) -> None:
         match event:

@@ -96,17 +96,12 @@ class connect:
 
     async def _open(self) -> WebSocket:
         loop = asyncio.get_running_loop()
-        decided = loop.create_future()
+        answer = _Answer(loop)
         conn = client_connection(self._uri, timeouts=self._timeouts, **self._request)
-
-        def asked(ws: WebSocket) -> None:
-            if not decided.done():
-                decided.set_result(None)
-
-        ws = WebSocket(conn, loop, asked)
+        ws = WebSocket(conn, loop, answer)
         await self._dial(loop, ws)
         try:
-            await decided
+            await answer.decided
         except BaseException:
             ws._abort()
             raise
@@ -129,3 +124,20 @@ class connect:
             if isinstance(loop, asyncio.BaseEventLoop):
                 options["happy_eyeballs_delay"] = _NEXT_ADDRESS
             await loop.create_connection(lambda: ws, uri.host, uri.port, **options)
+
+
+class _Answer:
+    """What `connect` waits for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.decided: asyncio.Future[None] = loop.create_future()
+
+    def came(self, ws: WebSocket) -> None:
+        pass
+
+    def asked(self, ws: WebSocket) -> None:
+        if not self.decided.done():
+            self.decided.set_result(None)
+
+    def gone(self, ws: WebSocket) -> None:
+        pass

@@ -105,21 +105,25 @@ class Server:
     # One connection
 
     def _connection(self) -> WebSocket:
-        """Make the protocol of a new transport."""
-        ws = WebSocket(self._options.connection(), self._loop, self._asked, self._gone)
-        self._connections.add(ws)
-        return ws
+        """Make the protocol of a new transport; nothing more comes of it if the TLS handshake fails."""
+        return WebSocket(self._options.connection(), self._loop, self)
 
-    def _gone(self, ws: WebSocket) -> None:
-        """Forget a connection whose stream and whose handler have both ended."""
+    def came(self, ws: WebSocket) -> None:
+        """Keep a connection; the protocol of the transport calls it."""
+        self._connections.add(ws)
+        if self._closing:
+            ws._abort()
+
+    def gone(self, ws: WebSocket) -> None:
+        """Forget a connection whose stream and whose handler have both ended; the connection calls it."""
         if ws._transport is None and (ws._task is None or ws._task.done()):
             self._connections.discard(ws)
             if not self._connections and self._empty is not None:
                 self._empty.set_result(None)
                 self._empty = None
 
-    def _asked(self, ws: WebSocket) -> None:
-        """Answer the request, or forget a connection that brought none."""
+    def asked(self, ws: WebSocket) -> None:
+        """Answer the request, or forget a connection that brought none; the connection calls it."""
         if ws.closed is not None:
             return
         if self._closing or len(self._connections) > self._options.max_connections:
@@ -180,7 +184,7 @@ class serve:
         process_request: called with each HTTP request, may be a coroutine function. A `Response` is sent
             instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
             none is answered with 426.
-        subprotocols: those that the server speaks, the preferred one first.
+        subprotocols: those that the server speaks; the client's first choice among them is taken.
         select_subprotocol: chooses from the request instead.
         origins: the origins that are let in; None in it stands for a request without an Origin field,
             None instead of it lets everyone in.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from edgews.client import ClientConnection
 from edgews.errors import StateError
@@ -26,6 +25,19 @@ from .waiter import Waiter
 _log = logging.getLogger("edgews.asyncio")
 
 
+class Owner(Protocol):
+    """Who made a connection, and is told how it goes on."""
+
+    def came(self, ws: WebSocket) -> None:
+        """The byte stream is there, with TLS where that is wanted."""
+
+    def asked(self, ws: WebSocket) -> None:
+        """For a server the request has come, for a client the answer; or the connection has ended."""
+
+    def gone(self, ws: WebSocket) -> None:
+        """The stream has ended, or the handler has: called once for each."""
+
+
 class WebSocket(Link):
     """A connection; `connect` and `serve` make it.
 
@@ -40,7 +52,7 @@ class WebSocket(Link):
     __slots__ = (
         "_asked",
         "_finished",
-        "_gone",
+        "_owner",
         "_pingers",
         "_receiver",
         "_session",
@@ -53,15 +65,12 @@ class WebSocket(Link):
         self,
         conn: ServerConnection | ClientConnection,
         loop: asyncio.AbstractEventLoop,
-        asked: Callable[[WebSocket], None],
-        gone: Callable[[WebSocket], None] | None = None,
+        owner: Owner,
     ) -> None:
         self._session = Session(conn, self._changed)
         super().__init__(self._session, conn, loop)
-        # Called once: for a server with the request, for a client with the answer or the end.
-        self._asked: Callable[[WebSocket], None] | None = asked
-        # Called when the stream has ended, and when the handler has.
-        self._gone = gone
+        self._owner = owner
+        self._asked = False
         self._receiver = Waiter(loop)
         # Ping payload -> who waits for its Pong. Made with the first.
         self._pingers: dict[bytes, asyncio.Future[None]] | None = None
@@ -77,6 +86,7 @@ class WebSocket(Link):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.remote_address = transport.get_extra_info("peername")
         self.local_address = transport.get_extra_info("sockname")
+        self._owner.came(self)
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -102,8 +112,7 @@ class WebSocket(Link):
         super().connection_lost(error)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
-        if self._gone is not None:
-            self._gone(self)
+        self._owner.gone(self)
 
     def _eof(self) -> None:
         self._session.receive_eof()
@@ -113,14 +122,13 @@ class WebSocket(Link):
         """See whether the opening handshake has come to the point at which someone has to decide."""
         self._advance()
         session = self._session
-        asked = self._asked
-        if asked is not None and (
+        if not self._asked and (
             session.closed is not None
             or session.opened
             or (session.request is not None and isinstance(self._conn, ServerConnection))
         ):
-            self._asked = None
-            asked(self)
+            self._asked = True
+            self._owner.asked(self)
 
     def _wants_more(self) -> bool:
         # Whatever waits to be written: two peers that both wait to be read would wait for ever.
@@ -337,8 +345,7 @@ class WebSocket(Link):
         else:
             _log.error("the handler of a connection failed", exc_info=error)
             self._start_close(CloseCode.INTERNAL_ERROR)
-        if self._gone is not None:
-            self._gone(self)
+        self._owner.gone(self)
 
     def _start_close(self, code: int, reason: str = "") -> None:
         if self._session.opened and self._conn.state is State.OPEN:

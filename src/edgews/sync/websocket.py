@@ -158,6 +158,8 @@ class WebSocket(Pump):
             except StateError:
                 raise self._wait_closed() from None
             start = monotonic()
+            # The engine measures the latency as well, and has to know the time for that.
+            session.handle_timeout(start)
             try:
                 self._write(data)
                 self._poller.wake()
@@ -165,7 +167,9 @@ class WebSocket(Pump):
                     lambda: session.pings[payload] or session.closed is not None, timeout
                 )
                 if session.pings[payload]:
-                    return monotonic() - start
+                    end = monotonic()
+                    session.handle_timeout(end)
+                    return end - start
             finally:
                 del session.pings[payload]
             if answered:

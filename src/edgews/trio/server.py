@@ -40,7 +40,7 @@ class serve:
         process_request: called with each HTTP request, may be a coroutine function. A `Response` is sent
             instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
             none is answered with 426.
-        subprotocols: those that the server speaks, the preferred one first.
+        subprotocols: those that the server speaks; the client's first choice among them is taken.
         select_subprotocol: chooses from the request instead.
         origins: the origins that are let in; None in it stands for a request without an Origin field,
             None instead of it lets everyone in.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import trio
 
+from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.events import Disconnected, Request, Response
 from edgews.frames import CloseCode
@@ -23,7 +25,24 @@ class WebSocket(Pump):
 
     One task receives at a time; any task may send, ping and close. Iterating gives the messages as they come,
     and ends after a closing handshake; any other end raises `ConnectionClosed`.
+
+    Attributes:
+        remote_address, local_address: as the `socket` module gives them, None for a stream that is no
+            socket's.
     """
+
+    def __init__(self, conn: ClientConnection | ServerConnection, stream: trio.abc.Stream) -> None:
+        super().__init__(conn, stream)
+        self.remote_address: Any = None
+        self.local_address: Any = None
+        below: Any = stream
+        while isinstance(below, trio.SSLStream):
+            below = below.transport_stream
+        if isinstance(below, trio.SocketStream):
+            # A peer that is gone already has no address any more.
+            with suppress(OSError):
+                self.local_address = below.socket.getsockname()
+                self.remote_address = below.socket.getpeername()
 
     # What the application asks
 
@@ -57,14 +76,6 @@ class WebSocket(Pump):
     def buffered_amount(self) -> int:
         """Bytes that were sent and are not with the operating system yet."""
         return self._waiting
-
-    @property
-    def remote_address(self) -> Any:
-        """The peer's address as the `socket` module gives it, None for a stream that is no socket's."""
-        stream: Any = self._stream
-        while isinstance(stream, trio.SSLStream):
-            stream = stream.transport_stream
-        return stream.socket.getpeername() if isinstance(stream, trio.SocketStream) else None
 
     # What the application does
 
@@ -155,13 +166,17 @@ class WebSocket(Pump):
         except StateError:
             raise await self._end() from None
         start = trio.current_time()
+        # The engine measures the latency as well, and has to know the time for that.
+        session.handle_timeout(start)
         self._notify()
         try:
             while not session.pings[payload]:
                 if session.closed is not None:
                     raise ConnectionClosed(session.closed)
                 await self._wait_change()
-            return trio.current_time() - start
+            end = trio.current_time()
+            session.handle_timeout(end)
+            return end - start
         finally:
             del session.pings[payload]
 
