@@ -53,7 +53,10 @@ def sends(connection: Connection) -> None:
 
 
 def receives(connection: Connection) -> None:
-    assert_type(connection.receive_data(b"bytes"), Iterable[Event])
+    events: Iterable[Event] = connection.receive_data(b"bytes")
+    for event in connection.receive_data(b"bytes"):
+        assert_type(event, Event)
+    del events
     connection.receive_data(memoryview(b"bytes"))
     connection.receive_data("text")  # type: ignore[arg-type]
     assert_type(connection.receive_eof(), Iterable[Event])

@@ -103,7 +103,7 @@ class Link(asyncio.Protocol):
         # What waits is still answered, where the stream can be half-closed.
         return transport is not None and transport.can_write_eof() and not transport.is_closing()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._timer is not None:
             self._timer.cancel()

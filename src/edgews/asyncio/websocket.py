@@ -106,10 +106,10 @@ class WebSocket(Link):
         elif session.full and self._transport is not None:
             self._read_on(self._transport)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         # Nothing can be answered any more, so nothing waits for an answer.
         self._session.leave()
-        super().connection_lost(error)
+        super().connection_lost(exc)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
         self._owner.gone(self)

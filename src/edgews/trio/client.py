@@ -112,7 +112,7 @@ class connect:
         stream = await trio.open_tcp_stream(uri.host, uri.port)
         if not uri.secure:
             return stream
-        secure: Any = trio.SSLStream(
+        secure = trio.SSLStream(
             stream,
             tls.create_default_context() if self._ssl is None else self._ssl,
             server_hostname=self._server_hostname or uri.host,
@@ -123,4 +123,4 @@ class connect:
         except BaseException:
             await trio.aclose_forcefully(secure)
             raise
-        return secure  # type: ignore[no-any-return]
+        return secure
