@@ -95,7 +95,7 @@ def tests(missing: set[str]) -> Iterator[Part]:
     """Yield what runs the code."""
     backends = ("python",) if "extension" in missing else ("c", "python")
     yield Part(
-        "layers A to C: each module has 100 % branch coverage from its own test files, in each backend",
+        "layers A to C: each module has 100 % branch coverage from its own test file alone, in each backend",
         [sys.executable, "script/coverage"],
     )
     inside = suite(without={*OUTSIDE, *missing})

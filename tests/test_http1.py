@@ -1,32 +1,22 @@
-"""HTTP/1.1 heads: any split of the bytes, the rules for the raw head, the limits."""
+"""HTTP/1.1: requests, the rules for the raw head, limits, responses with their bodies, what is written."""
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 
+import h11
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews.errors import HandshakeError
-from edgews.events import Request
+from edgews.events import Request, Response
 from edgews.headers import Headers
-from edgews.http1 import HeadReader, RequestReader
+from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.limits import Limits
 
 from . import wire
-from .handshakes import (
-    CUTS,
-    LIMITS,
-    fastest,
-    octets,
-    outcome,
-    pieces,
-    read_request,
-    read_response,
-    response_reader,
-)
+from .handshakes import CUTS, LIMITS, octets, pieces, read_request, read_response, response_reader
 
 
 def refusal(data: bytes, limits: Limits = LIMITS) -> HandshakeError:
@@ -35,58 +25,7 @@ def refusal(data: bytes, limits: Limits = LIMITS) -> HandshakeError:
     return caught.value
 
 
-# What heads are made of, and what they must not be made of.
-LINES = st.sampled_from(
-    [
-        *(f"{name}: {value}".encode() for name, value in wire.REQUEST_FIELDS.items()),
-        *(
-            b"X-Empty:",
-            b"X:\t tabs \t",
-            b"Cookie: \xe9",
-            b" folded",
-            b"X : y",
-            b"X\xe9: y",
-            b": y",
-            b"no colon",
-        ),
-        *(b"X: a\rb", b"X: a\nb", b"X: a\x00b", b"X: a\x0bb", b"X: a\x7fb", b"Content-Length: 0"),
-        *(b"Transfer-Encoding: chunked", b"Content-Length: 5", b"X: " + b"v" * 60),
-    ]
-)
-STARTS = st.sampled_from(
-    [b"GET / HTTP/1.1", b"GET /\xff HTTP/1.1", b"GET / HTTP/1.0", b"HTTP/1.1 200 OK", b"HTTP/1.1 101 S", b""]
-)
-ENDS = st.sampled_from([b"\r\n\r\n", b"\r\n\r\nrest", b"\r\n", b"\n\n", b"\r\r\n", b""])
-HEADS = st.builds(
-    lambda start, lines, end: b"\r\n".join([start, *lines]) + end, STARTS, st.lists(LINES, max_size=6), ENDS
-)
-SMALL = st.builds(
-    lambda size, count: Limits(max_header_size=size, max_header_count=count),
-    st.integers(1, 200),
-    st.integers(1, 6),
-)
-
-
-@given(HEADS, SMALL, CUTS)
-def test_any_split_of_a_request_gives_the_same_result(data: bytes, limits: Limits, cuts: list[int]) -> None:
-    whole = read_request([data], limits)
-    assert read_request(pieces(data, cuts), limits) == whole
-    assert read_request(octets(data), limits) == whole
-
-
-@given(HEADS, SMALL, CUTS)
-def test_any_split_of_a_response_head_gives_the_same_result(
-    data: bytes, limits: Limits, cuts: list[int]
-) -> None:
-    whole = outcome(HeadReader(limits).feed, [data])
-    assert outcome(HeadReader(limits).feed, pieces(data, cuts)) == whole
-    assert outcome(HeadReader(limits).feed, octets(data)) == whole
-
-
-@given(st.binary(max_size=300), CUTS)
-def test_arbitrary_bytes_are_an_answer_or_a_handshake_error(data: bytes, cuts: list[int]) -> None:
-    for read in (read_request, read_response):
-        assert read(octets(data)) == read([data]) == read(pieces(data, cuts))
+# Requests
 
 
 def test_a_request_is_read_as_it_came() -> None:
@@ -107,57 +46,6 @@ def test_optional_white_space_around_values_is_no_part_of_them() -> None:
     complete = RequestReader(LIMITS).feed(b"GET / HTTP/1.1\r\nHost:\t example.com \t\r\nX:\r\n\r\n")
     assert complete is not None
     assert list(complete[0].headers) == [("Host", "example.com"), ("X", "")]
-
-
-# The raw head
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"X: a\n",
-        b"X: a\nY: b",
-        b"X: a\rY: b",
-        b"X: a\r",
-        b"X: a\x00b",
-        *(b"X: a" + bytes([control]) for control in (1, 8, 11, 12, 14, 31, 127)),
-        b"X: a\r\n folded",
-        b"X: a\r\n\tfolded",
-        b" X: a",
-        b"X : a",
-        b"X\t: a",
-        b"X\xe9: a",
-        b"\xc3\xa9: a",
-        b": a",
-        b"X",
-        b"X Y: a",
-        b"X(Y): a",
-        b'"X": a',
-    ],
-)
-@pytest.mark.parametrize("cut", [lambda data: [data], octets])
-def test_a_line_that_two_parsers_might_read_differently(
-    line: bytes, cut: Callable[[bytes], list[bytes]]
-) -> None:
-    data = b"GET / HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n\r\n"
-    message, status, header = read_request(cut(data))  # type: ignore[misc]
-    assert message.startswith("the head has a ")
-    assert (status, header) == (400, None)
-
-
-@pytest.mark.parametrize("fault", [b"\n", b"\rx", b"\x00", b"\x1b"])
-def test_a_forbidden_byte_is_refused_before_the_head_is_complete(fault: bytes) -> None:
-    reader = RequestReader(LIMITS)
-    assert reader.feed(b"GET / HTTP/1.1\r") is None
-    with pytest.raises(HandshakeError):
-        reader.feed(b"\nX: y" + fault)
-
-
-def test_a_carriage_return_may_be_the_last_byte_of_a_read() -> None:
-    reader = RequestReader(LIMITS)
-    assert reader.feed(b"GET / HTTP/1.1\r") is None
-    assert reader.feed(b"\nHost: x\r\n\r") is None
-    assert reader.feed(b"\n") is not None
 
 
 @pytest.mark.parametrize(
@@ -220,6 +108,57 @@ def test_an_announced_body_of_nothing_is_none() -> None:
     assert complete[1] == b"next"
 
 
+# The raw head
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"X: a\n",
+        b"X: a\nY: b",
+        b"X: a\rY: b",
+        b"X: a\r",
+        b"X: a\x00b",
+        *(b"X: a" + bytes([control]) for control in (1, 8, 11, 12, 14, 31, 127)),
+        b"X: a\r\n folded",
+        b"X: a\r\n\tfolded",
+        b" X: a",
+        b"X : a",
+        b"X\t: a",
+        b"X\xe9: a",
+        b"\xc3\xa9: a",
+        b": a",
+        b"X",
+        b"X Y: a",
+        b"X(Y): a",
+        b'"X": a',
+    ],
+)
+@pytest.mark.parametrize("cut", [lambda data: [data], octets])
+def test_a_line_that_two_parsers_might_read_differently(
+    line: bytes, cut: Callable[[bytes], list[bytes]]
+) -> None:
+    data = b"GET / HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n\r\n"
+    message, status, header = read_request(cut(data))  # type: ignore[misc]
+    assert message.startswith("the head has a ")
+    assert (status, header) == (400, None)
+
+
+@pytest.mark.parametrize("fault", [b"\n", b"\rx", b"\x00", b"\x1b"])
+def test_a_forbidden_byte_is_refused_before_the_head_is_complete(fault: bytes) -> None:
+    reader = RequestReader(LIMITS)
+    assert reader.feed(b"GET / HTTP/1.1\r") is None
+    with pytest.raises(HandshakeError):
+        reader.feed(b"\nX: y" + fault)
+
+
+def test_a_carriage_return_may_be_the_last_byte_of_a_read() -> None:
+    reader = RequestReader(LIMITS)
+    assert reader.feed(b"GET / HTTP/1.1\r") is None
+    assert reader.feed(b"\nHost: x\r\n\r") is None
+    assert reader.feed(b"\n") is not None
+
+
 # Limits
 
 
@@ -253,50 +192,154 @@ def test_the_limit_of_fields_is_exact() -> None:
     assert (str(error), error.status) == ("the head has more than 7 fields", 431)
 
 
-def feed_endlessly(size: int) -> None:
-    reader = RequestReader(Limits(max_header_size=size))
-    reader.feed(b"GET / HTTP/1.1\r\nX: ")
-    for _ in range(size - 19):
-        assert reader.feed(b"v") is None
-    with pytest.raises(HandshakeError):
-        reader.feed(b"v")
+# Responses
+
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 
 
-def test_a_head_byte_by_byte_takes_linear_time() -> None:
-    feed_endlessly(1000)
-    # Four times the bytes: quadratic would be sixteen times the time.
-    assert fastest(lambda: feed_endlessly(20_000), 3) < 8 * fastest(lambda: feed_endlessly(5_000), 3)
+def test_the_request_of_a_client_is_what_h11_would_read() -> None:
+    sent = Request("GET", "/chat?x", Headers([*wire.REQUEST_FIELDS.items(), ("X", "\xe9")]))
+    data = ResponseReader(LIMITS).request(sent)
+    complete = RequestReader(LIMITS).feed(data)
+    assert complete == (sent, b"")
+    assert data.startswith(b"GET /chat?x HTTP/1.1\r\nHost: example.com\r\n")
 
 
-@pytest.mark.parametrize("size", [1 << 20, 1 << 23])
-def test_a_head_takes_no_more_memory_than_its_limit(size: int) -> None:
-    reader = RequestReader(LIMITS)
-    data = b"GET / HTTP/1.1\r\nX: " + b"v" * size
-    tracemalloc.start()
-    try:
-        with pytest.raises(HandshakeError):
-            reader.feed(data)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 4 * LIMITS.max_header_size
+@given(st.integers(0, 3), st.binary(max_size=20), CUTS)
+def test_interim_answers_and_early_frames(interim: int, early: bytes, cuts: list[int]) -> None:
+    data = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" * interim + SWITCH + early
+    expected = Response(101, Headers([("Upgrade", "websocket"), ("Connection", "Upgrade")]))
+    assert read_response([data]) == (expected, early)
+    assert read_response(octets(data)) == (expected, early)
+    assert read_response(pieces(data, cuts)) == (expected, early)
+
+
+def test_interim_answers_share_the_limit_of_one_head() -> None:
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    limits = Limits(max_header_size=3 * len(interim) + len(SWITCH))
+    assert read_response([interim * 3 + SWITCH], limits) is not None
+    for data in ([interim * 4 + SWITCH], [interim] * 100, octets(interim * 100)):
+        message, status, _ = read_response(data, limits)  # type: ignore[misc]
+        assert message == f"the head is larger than {limits.max_header_size} bytes"
+        assert status == 0
+
+
+def test_a_refusal_is_known_before_its_body_is_complete() -> None:
+    reader = response_reader()
+    for piece in octets(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\n"):
+        assert not reader.refused
+        assert reader.feed(piece, False) is None
+    assert reader.refused
+    assert reader.feed(b"hello", False) == (Response(403, Headers([("Content-Length", "5")]), b"hello"), b"")
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Transfer-Encoding: chunked", b"X: y"])
+@pytest.mark.parametrize(("size", "kept"), [(49, 49), (50, 50), (51, 50), (5000, 50)])
+def test_a_body_is_cut_at_its_limit(framing: bytes, size: int, kept: int) -> None:
+    reader = response_reader(Limits(max_body_size=50))
+    body = b"v" * size
+    if framing.startswith(b"Transfer"):
+        body = b"%x\r\n%b\r\n" % (size, body)
+    assert reader.feed(b"HTTP/1.1 500 Oops\r\n" + framing + b"\r\n\r\n", False) is None
+    complete = reader.feed(body, False) or reader.feed(b"", True)
+    assert complete is not None
+    assert complete[0].body == b"v" * kept
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("start", "rest", "body"),
     [
-        b"A:" + b" " * 16_000 + b"\x0b",
-        b"A:" + b" \t" * 8_000 + b"\x0c",
-        b"A: " + b"v " * 8_000 + b"\x1f",
-        b"a" * 16_000,
-        b"Host: " + b"\nhost: " * 2_000,
-        b"A:" + b" " * 16_000,
-        b"A: " + b"v" + b" " * 16_000 + b"v",
-        b"A: " + b"v " * 8_000 + b"v",
-        b"\r\n".join([b"A: b"] * 98),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\n", b"half", b"half"),
+        (b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\nhalf\r\n", b"half"),
+        (b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", b"nonsense\r\n", b""),
+        (b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\nhalf\r\nnonsense\r\n", b"half"),
     ],
 )
-def test_no_head_takes_long(line: bytes) -> None:
-    data = b"GET / HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n\r\n"
-    limits = Limits(max_header_size=1 << 15)
-    assert fastest(lambda: read_request([data], limits)) < 0.02
+def test_a_body_that_is_broken_leaves_the_status_and_what_came(
+    start: bytes, rest: bytes, body: bytes
+) -> None:
+    complete = response_reader().feed(start + rest, True)
+    assert complete is not None
+    assert (complete[0].status, complete[0].body) == (500, body)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\r\n\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 20 OK\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 099 Low\r\n\r\n",
+        b"HTTP/1.1 +20 OK\r\n\r\n",
+        b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n",
+        b"HTTP/1.1  200 OK\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"http/1.1 200 OK\r\n\r\n",
+        b"ICY 200 OK\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n folded: y\r\n\r\n",
+        b"HTTP/1.1 200 OK\nX: y\n\n",
+        b"HTTP/1.1 101 S\r\nX: y\x00\r\n\r\n",
+    ],
+)
+def test_malformed_answers_have_no_status(data: bytes) -> None:
+    with pytest.raises(HandshakeError) as caught:
+        response_reader().feed(data, False)
+    assert caught.value.status == 0
+
+
+@pytest.mark.parametrize("at", range(len(SWITCH)))
+def test_the_stream_may_end_at_any_byte_of_the_head(at: int) -> None:
+    reader = response_reader()
+    assert reader.feed(SWITCH[:at], False) is None
+    with pytest.raises(HandshakeError, match="ended the byte stream") as caught:
+        reader.feed(b"", True)
+    assert caught.value.status == 0
+
+
+# Encoding
+
+TOKENS = st.text("abcXYZ-_09", min_size=1, max_size=10)
+VALUES = st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=20).map(
+    lambda text: text.strip(" \t\x85\xa0")
+)
+
+
+@given(
+    st.integers(200, 599),
+    st.lists(st.tuples(TOKENS.map(lambda name: "X-" + name), VALUES), max_size=5),
+    st.binary(max_size=50),
+)
+def test_h11_reads_the_responses_that_are_written(
+    status: int, fields: list[tuple[str, str]], body: bytes
+) -> None:
+    body = b"" if status in (204, 304) else body
+    data = encode_response(Response(status, Headers([*fields, ("Content-Length", str(len(body)))]), body))
+    peer = h11.Connection(h11.CLIENT)
+    peer.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+    peer.send(h11.EndOfMessage())
+    peer.receive_data(data)
+    head = peer.next_event()
+    assert isinstance(head, h11.Response)
+    assert head.status_code == status
+    assert [(n.decode(), v.decode("latin-1")) for n, v in head.headers.raw_items()][:-1] == fields
+    received = b""
+    while isinstance(event := peer.next_event(), h11.Data):
+        received += event.data
+    assert received == body
+    assert isinstance(event, h11.EndOfMessage)
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        (101, b"HTTP/1.1 101 Switching Protocols"),
+        (426, b"HTTP/1.1 426 Upgrade Required"),
+        (599, b"HTTP/1.1 599 "),
+    ],
+)
+def test_the_status_line(status: int, line: bytes) -> None:
+    assert encode_response(Response(status, Headers())) == line + b"\r\n\r\n"

@@ -1,4 +1,4 @@
-"""What a connection makes of the messages and control frames that its peer sends."""
+"""What a connection makes of what its peer sends: messages, control frames, Close, and the end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,42 @@ from typing import Any
 
 import pytest
 
-from edgews import Connection, Delivery, Event, Fragment, Limits, Ping, Pong, Role, State, backend
+from edgews import (
+    CauseKind,
+    Close,
+    Connection,
+    Delivery,
+    Disconnected,
+    Event,
+    Fragment,
+    FragmentationError,
+    Limits,
+    MessageTooBigError,
+    Ping,
+    Pong,
+    Role,
+    Side,
+    State,
+    Transport,
+    Turn,
+    backend,
+)
 
-from .engines import both_roles, every_type, make, peer_frame, receive, sent, snapshot, squeeze, whole
-from .wire import BINARY, CONTINUATION, PING, PONG, TEXT, frames
+from .engines import (
+    both_roles,
+    end,
+    every_type,
+    failed_with,
+    make,
+    peer_close,
+    peer_frame,
+    receive,
+    sent,
+    snapshot,
+    squeeze,
+    whole,
+)
+from .wire import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frames
 
 MESSAGES: list[str | bytes] = [
     "",
@@ -250,6 +282,144 @@ def test_inflation_waits_until_it_is_asked_for(role: Role) -> None:
     assert count == 10
 
 
+# What the peer must not do
+
+
+@both_roles
+def test_a_violation_ends_what_is_received(role: Role) -> None:
+    """RFC 6455 §7.1.7; the other violations have a file of their own."""
+    for wire, code, error in (
+        (peer_frame(role, CONTINUATION), 1002, FragmentationError),
+        (peer_frame(role, TEXT, fin=False) + whole(role, b""), 1002, FragmentationError),
+        (peer_frame(role, BINARY, length=1 << 62)[:10], 1009, MessageTooBigError),
+    ):
+        conn = make(role)
+        assert receive(conn, whole(role, "before") + wire) == ["before"]
+        assert failed_with(conn) == code
+        assert receive(conn, whole(role, "behind")) == []
+        assert type(end(conn).cause.error) is error
+
+
+@both_roles
+@pytest.mark.parametrize("size", [1, 125, 4095, 4096, 70_000])
+def test_a_text_that_is_not_utf8_is_no_message(role: Role, size: int) -> None:
+    conn = make(role)
+    wire = peer_frame(role, TEXT, b"\xff" * size)
+    assert receive(conn, whole(role, "before")) == ["before"]
+    assert receive(conn, wire) == []
+    assert failed_with(conn) == 1007
+    assert conn.messages_received == 1
+    assert conn.bytes_received == len(whole(role, "before") + wire)
+
+
+@both_roles
+def test_a_text_is_looked_at_while_its_frame_arrives(role: Role) -> None:
+    """RFC 6455 §8.1."""
+    good, bad = (peer_frame(role, TEXT, payload) for payload in (b"\xe2\x82\xac.", b"\xe2\x82.."))
+    conn = make(role)
+    assert [receive(conn, piece) for piece in (good[:-3], good[-3:-1], good[-1:])] == [[], [], ["€."]]
+    assert [receive(conn, piece) for piece in (bad[:-3], bad[-3:-2])] == [[], []]
+    assert conn.transport is Transport.KEEP_OPEN
+    assert receive(conn, bad[-2:-1]) == []
+    assert failed_with(conn) == 1007
+
+
+# The closing handshake
+
+
+@both_roles
+@pytest.mark.parametrize("code", [None, 1000, 1014, 3000, 4999])
+def test_a_close_is_answered_with_its_own_code(role: Role, code: int | None) -> None:
+    """RFC 6455 §5.5.1; then the server ends its stream first: §7.1.1."""
+    conn = make(role)
+    reason = b"" if code is None else "warum ⁇".encode()
+    events = receive(conn, whole(role, "x") + peer_close(role, code, reason) + whole(role, "behind"))
+    assert events == ["x", Close(code or 1005, reason.decode())]
+    assert sent(conn) == [(CLOSE, b"" if code is None else code.to_bytes(2, "big"))]
+    assert conn.transport is (Transport.HALF_CLOSE if role is Role.SERVER else Transport.KEEP_OPEN)
+    assert (conn.state, conn.turn) == (State.CLOSING, Turn.PEER)
+    assert receive(conn, whole(role, "later") + peer_close(role, 1000)) == []
+    event = end(conn)
+    assert (event.code, event.reason, event.clean) == (code or 1005, reason.decode(), True)
+    assert (event.cause.kind, event.cause.initiator) == (CauseKind.CLOSED, Side.PEER)
+    said = "no code" if code is None else f"{code} (warum ⁇)"
+    assert event.cause.detail == f"the peer closed with {said}"
+
+
+@both_roles
+def test_our_close_is_answered_by_the_peer(role: Role) -> None:
+    conn = make(role)
+    conn.send_close(1001)
+    wire = whole(role, "still") + peer_frame(role, PING, b"p") + peer_close(role, 1000)
+    assert receive(conn, wire) == ["still", Ping(b"p"), Close(1000, "")]
+    assert sent(conn) == [(PONG, b"p")]
+    event = end(conn)
+    assert (event.code, event.clean) == (1000, True)
+    assert (event.cause.kind, event.cause.initiator) == (CauseKind.CLOSED, Side.LOCAL)
+
+
+@both_roles
+def test_auto_close_off(role: Role) -> None:
+    conn = make(role, auto_close=False)
+    assert receive(conn, peer_close(role, 3000)) == [Close(3000, "")]
+    assert conn.data_to_send() == b""
+    assert (conn.turn, conn.transport) == (Turn.LOCAL, Transport.KEEP_OPEN)
+    assert receive(conn, whole(role, "behind")) == []
+    event = end(conn)
+    assert (event.code, event.clean) == (3000, False)
+    assert event.cause.kind is CauseKind.CLOSED
+
+
+@both_roles
+def test_the_answer_to_a_ping_goes_out_before_the_answer_to_a_close(role: Role) -> None:
+    conn = make(role)
+    receive(conn, peer_frame(role, PING, b"p") + peer_close(role, 1000))
+    assert [opcode for opcode, _ in sent(conn)] == [PONG, CLOSE]
+
+
+# The end of the stream
+
+
+@both_roles
+@pytest.mark.parametrize("rest", [b"", b"\x81", "frame", "fragment"])
+def test_a_peer_that_vanishes(role: Role, rest: bytes | str) -> None:
+    """RFC 6455 §7.1.5: 1006."""
+    if rest == "frame":
+        rest = whole(role, "abcdef")[:-2]
+    elif rest == "fragment":
+        rest = peer_frame(role, TEXT, b"x", fin=False)
+    assert isinstance(rest, bytes)
+    conn = make(role)
+    assert receive(conn, whole(role, "x") + rest) == ["x"]
+    event = end(conn)
+    assert (event.code, event.reason, event.clean) == (1006, "", False)
+    assert (event.cause.kind, event.cause.initiator) == (CauseKind.PEER_VANISHED, Side.PEER)
+    assert event.cause.detail == "the byte stream ended without a Close frame"
+    assert (conn.state, conn.turn) == (State.CLOSED, Turn.NOBODY)
+    assert list(conn.receive_eof()) == []
+    assert receive(conn, whole(role, "x")) == []
+    assert list(conn.handle_timeout(0.0)) == []
+
+
+@both_roles
+def test_a_peer_that_vanishes_instead_of_answering_our_close(role: Role) -> None:
+    conn = make(role)
+    conn.send_close(1000)
+    event = end(conn)
+    assert (event.code, event.clean) == (1006, False)
+    assert (event.cause.kind, event.cause.initiator) == (CauseKind.PEER_VANISHED, Side.LOCAL)
+    assert event.cause.detail.endswith("and the peer ended the byte stream without answering")
+
+
+@both_roles
+def test_the_end_of_the_stream_with_events_in_front_of_it(role: Role) -> None:
+    conn = make(role)
+    iter(conn.receive_data(peer_frame(role, PING, b"1")))
+    *before, last = conn.receive_eof()
+    assert before == [Ping(b"1")]
+    assert isinstance(last, Disconnected)
+
+
 # Our side
 
 
@@ -279,3 +449,15 @@ def test_until_the_opening_handshake_is_done_bytes_wait(role: Role) -> None:
     assert conn.state is State.CONNECTING
     conn._start(None)
     assert receive(conn, wire) == ["x", "x"]
+
+
+@both_roles
+def test_who_gives_up_looks_at_nothing_any_more(role: Role) -> None:
+    conn = make(role)
+    conn.send_close(1000)
+    receive(conn, whole(role, "cut off")[:-1])
+    (event,) = (*conn.handle_timeout(0.0), *conn.handle_timeout(10.0))
+    assert isinstance(event, Disconnected)
+    assert event.cause.kind is CauseKind.CLOSE_TIMEOUT
+    assert receive(conn, whole(role, "x")) == []
+    assert list(conn.receive_eof()) == []

@@ -1,4 +1,4 @@
-"""The server's connection: requests in any pieces, accepting them, and bytes that come early."""
+"""The server's connection: requests, accepting and refusing them, bytes that come early, and time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edgews import (
     CauseKind,
     Disconnected,
+    HandshakeError,
     Headers,
     InvalidValueError,
     Limits,
@@ -22,88 +23,19 @@ from edgews import (
     Side,
     State,
     StateError,
+    Timeouts,
     Transport,
+    Turn,
 )
 
 from . import wire
-from .handshakes import (
-    CUTS,
-    GOOD,
-    PLAIN,
-    accept_for,
-    ask,
-    end,
-    fields,
-    octets,
-    opened_server,
-    pieces,
-    refused,
-    serve,
-    told,
-)
+from .handshakes import GOOD, PLAIN, accept_for, ask, end, fields, octets, opened_server, refused
 from .handshakes import HELLO_TO_SERVER as HELLO
 
 SWITCHED = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: " + wire.ACCEPT.encode() + b"\r\n\r\n"
 )
-
-
-# Any split
-
-
-def answer_by_kind(server: ServerConnection, request: Request) -> bytes:
-    return server.accept() if request.is_upgrade else server.reject(404, body="no")
-
-
-REQUESTS = [
-    GOOD,
-    wire.request({"Connection": "keep-alive, Upgrade", "Upgrade": "h2c, WebSocket"}),
-    wire.request({"Sec-WebSocket-Version": "8"}),
-    wire.request({"Host": None}),
-    wire.request({"X": "y" * 400}),
-    wire.request({"X": "a\nb"}),
-    wire.request(line="POST /chat HTTP/1.1"),
-    wire.request(line="nonsense"),
-    PLAIN,
-    b"GET / HTTP/1.0\r\n\r\n",
-    GOOD[:-2],
-]
-BEHIND = [
-    b"",
-    HELLO,
-    HELLO + wire.frame(wire.PING, b"x") + wire.frame(wire.BINARY, b"\0") + wire.close(1000),
-    wire.frame(wire.TEXT, b"a", fin=False) + wire.frame(wire.CONTINUATION, b"b"),
-    b"\xff\xff\xff",
-    wire.close(1001, b"bye") + b"rest",
-    GOOD,
-]
-
-
-@given(st.sampled_from(REQUESTS), st.sampled_from(BEHIND), CUTS)
-def test_any_split_of_the_bytes_gives_the_same_events(request: bytes, behind: bytes, cuts: list[int]) -> None:
-    def run(data: list[bytes]) -> tuple[list[object], bytes, object]:
-        server = ServerConnection(limits=Limits(max_header_size=400))
-        events, written = serve(server, data, answer_by_kind)
-        transport = server.transport
-        events += server.receive_eof()
-        assert isinstance(events[-1], Disconnected)
-        return told(events), written, transport
-
-    whole = run([request + behind])
-    assert run(pieces(request + behind, cuts)) == whole
-    assert run(octets(request + behind)) == whole
-
-
-@given(st.binary(max_size=200), CUTS, st.sampled_from([b"", GOOD, PLAIN, GOOD[:40]]))
-def test_arbitrary_bytes_lead_to_one_end(data: bytes, cuts: list[int], start: bytes) -> None:
-    for way in ([start + data], pieces(start + data, cuts)):
-        server = ServerConnection()
-        events, _ = serve(server, way, answer_by_kind)
-        events += server.receive_eof()
-        assert [type(event) for event in events].count(Disconnected) == 1
-        assert isinstance(events[-1], Disconnected)
-        assert list(server.receive_data(data)) == list(server.receive_eof()) == []
 
 
 # Accepting
@@ -181,29 +113,6 @@ def test_an_allow_list_of_origins() -> None:
     assert (status, last.cause.header) == (403, "Origin")
 
 
-# Bytes that come early
-
-
-@pytest.mark.parametrize("cut", [lambda data: [data], octets])
-def test_frames_in_the_segment_of_the_request(cut: Callable[[bytes], list[bytes]]) -> None:
-    events, written = serve(ServerConnection(), cut(GOOD + HELLO + wire.frame(wire.PING, b"x") + HELLO))
-    assert events[1] == "hello"
-    assert events[3] == "hello"
-    assert written == SWITCHED + wire.frame(wire.PONG, b"x", key=None)
-
-
-@given(CUTS)
-def test_frames_before_the_answer_come_after_it(cuts: list[int]) -> None:
-    server = ServerConnection()
-    events = [
-        event for piece in pieces(GOOD + HELLO + HELLO[:4], cuts) for event in server.receive_data(piece)
-    ]
-    assert len(events) == 1
-    assert server.accept() == SWITCHED
-    assert list(server.receive_data(b"")) == ["hello"]
-    assert list(server.receive_data(HELLO[4:] + HELLO)) == ["hello", "hello"]
-
-
 @pytest.mark.parametrize("cut", [lambda data: [data], octets])
 def test_the_limit_of_early_bytes_is_exact(cut: Callable[[bytes], list[bytes]]) -> None:
     def early(count: int) -> ServerConnection:
@@ -224,6 +133,126 @@ def test_the_limit_of_early_bytes_is_exact(cut: Callable[[bytes], list[bytes]]) 
     cause = end(server)
     assert (cause.kind, cause.initiator) == (CauseKind.HANDSHAKE_FAILED, Side.PEER)
     assert cause.detail == "frames came too early; answered with 400"
+
+
+# Refusals by the engine
+
+
+def test_a_refusal_in_full() -> None:
+    server = ServerConnection()
+    assert list(server.receive_data(wire.request({"Sec-WebSocket-Version": "8"}) + HELLO)) == []
+    assert server.data_to_send() == (
+        b"HTTP/1.1 426 Upgrade Required\r\n"
+        b"Sec-WebSocket-Version: 13\r\n"
+        b"Upgrade: websocket\r\n"
+        b"Connection: Upgrade, close\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Length: 34\r\n"
+        b"\r\n"
+        b"Sec-WebSocket-Version must be 13.\n"
+    )
+    assert server.transport is Transport.HALF_CLOSE
+    assert server.turn is Turn.PEER
+    assert list(server.receive_data(GOOD)) == []
+    assert server.data_to_send() == b""
+    cause = end(server)
+    assert cause.kind is CauseKind.HANDSHAKE_FAILED
+    assert cause.initiator is Side.PEER
+    assert cause.detail == "Sec-WebSocket-Version must be 13; answered with 426"
+    assert cause.header == "Sec-WebSocket-Version"
+    assert isinstance(cause.error, HandshakeError)
+    assert cause.error.status == 426
+
+
+def test_a_head_that_is_too_large() -> None:
+    status, last, _ = refused(ServerConnection(limits=Limits(max_header_size=100)), [b"GET /" + b"x" * 96])
+    assert (status, last.cause.detail) == (431, "the head is larger than 100 bytes; answered with 431")
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Key", "sec-websocket-VERSION", "Sec-WebSocket-Protocol"])
+def test_a_request_that_meant_to_upgrade_is_told_what_is_missing(name: str) -> None:
+    # A proxy that drops hop-by-hop fields leaves such a request.
+    data = PLAIN[:-2] + name.encode() + b": x\r\n\r\n"
+    status, last, written = refused(ServerConnection(), [data])
+    assert (status, last.cause.header) == (426, "Upgrade")
+    assert fields(written)["upgrade"] == ["websocket"]
+
+
+@pytest.mark.parametrize(
+    "target", ["*", "[", "?", "#", "http://example.com/", "http://[", "example.com:80", "/page#part"]
+)
+def test_a_plain_request_whose_target_is_no_path(target: str) -> None:
+    server = ServerConnection()
+    assert list(server.receive_data(f"GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n".encode())) == []
+    assert server.data_to_send().startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_nothing_follows_the_end() -> None:
+    server = ServerConnection()
+    end(server)
+    for data in (GOOD, PLAIN, b"nonsense\r\n\r\n"):
+        assert list(server.receive_data(data)) == []
+    assert list(server.receive_eof()) == []
+    with pytest.raises(StateError):
+        server.receive_request(Request("GET", "/", Headers()))
+    assert server.data_to_send() == b""
+
+
+# Plain requests and rejections
+
+
+def test_a_page_of_ones_own() -> None:
+    server, request = ask(PLAIN + b"GET /pipelined HTTP/1.1\r\n")
+    assert not request.is_upgrade
+    written = server.reject(200, headers={"Content-Type": "text/html"}, body="<p>hi")
+    assert written == (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\nConnection: close\r\n\r\n<p>hi"
+    )
+    assert server.transport is Transport.HALF_CLOSE
+    assert list(server.receive_data(GOOD)) == []
+    cause = end(server)
+    assert (cause.kind, cause.initiator, cause.header) == (CauseKind.NO_UPGRADE, Side.PEER, None)
+    assert cause.detail == "a plain HTTP request, answered with 200"
+
+
+def test_head_has_no_body() -> None:
+    server, request = ask(PLAIN.replace(b"GET", b"HEAD"))
+    assert request.method == "HEAD"
+    written = server.reject(404, body=b"not found")
+    assert written.endswith(b"Content-Length: 9\r\nConnection: close\r\n\r\n")
+
+
+def test_a_plain_request_cannot_be_accepted() -> None:
+    server, _ = ask(PLAIN)
+    written = server.accept()
+    assert written.startswith(b"HTTP/1.1 426 Upgrade Required\r\n")
+    assert fields(written)["upgrade"] == ["websocket"]
+    assert fields(written)["connection"] == ["Upgrade, close"]
+    assert server.transport is Transport.HALF_CLOSE
+    cause = end(server)
+    assert (cause.kind, cause.header) == (CauseKind.HANDSHAKE_FAILED, "Upgrade")
+
+
+def test_a_rejected_upgrade() -> None:
+    server, _ = ask()
+    written = server.reject(401, headers={"WWW-Authenticate": "Basic"}, body="who?")
+    assert written.startswith(b"HTTP/1.1 401 Unauthorized\r\n")
+    assert fields(written)["www-authenticate"] == ["Basic"]
+    cause = end(server)
+    assert (cause.kind, cause.initiator) == (CauseKind.HANDSHAKE_REFUSED, Side.LOCAL)
+    assert cause.detail == "the server answered 401"
+
+
+def test_the_client_may_never_end_its_stream_after_a_rejection() -> None:
+    server, _ = ask(timeouts=Timeouts(close=3))
+    server.reject(403)
+    assert server.next_timeout() == float("-inf")
+    assert list(server.handle_timeout(100)) == []
+    assert server.next_timeout() == 103
+    (last,) = server.handle_timeout(103)
+    assert isinstance(last, Disconnected)
+    assert last.cause.kind is CauseKind.HANDSHAKE_REFUSED
+    assert server.transport is Transport.CLOSE
 
 
 # Misuse changes nothing
@@ -356,3 +385,61 @@ def test_an_extended_connect_is_not_answered_in_http_1() -> None:
     with pytest.raises(InvalidValueError):
         server.receive_request(Request("CONNECT", "/", Headers(), "2", "websocket"))
     assert server.next_timeout() == float("-inf")
+
+
+# Time
+
+
+def test_silence_is_dropped_without_a_word() -> None:
+    server = ServerConnection(timeouts=Timeouts(open=5))
+    assert server.next_timeout() == float("-inf")
+    assert list(server.handle_timeout(1000)) == []
+    assert server.next_timeout() == 1005
+    assert list(server.handle_timeout(1004.9)) == []
+    (last,) = server.handle_timeout(1005)
+    assert isinstance(last, Disconnected)
+    assert (last.code, last.clean) == (1006, False)
+    assert (last.cause.kind, last.cause.initiator) == (CauseKind.OPEN_TIMEOUT, Side.LOCAL)
+    assert server.data_to_send() == b""
+    assert server.transport is Transport.CLOSE
+    assert server.next_timeout() is None
+
+
+@pytest.mark.parametrize("data", [b"G", GOOD[:-1], b"GET / HTTP/1.1\r\nX: y\r\n"])
+def test_a_slow_request_is_told_so(data: bytes) -> None:
+    server = ServerConnection(timeouts=Timeouts(open=5))
+    list(server.handle_timeout(0))
+    for i, piece in enumerate(octets(data)):
+        assert list(server.receive_data(piece)) == []
+        assert list(server.handle_timeout(4.9 * i / len(data))) == []
+    (last,) = server.handle_timeout(5)
+    assert isinstance(last, Disconnected)
+    assert last.cause.kind is CauseKind.OPEN_TIMEOUT
+    assert server.data_to_send().startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert server.transport is Transport.CLOSE
+
+
+@pytest.mark.parametrize(("data", "status"), [(GOOD, b"503"), (PLAIN, b"426")])
+def test_a_request_that_nobody_answers(data: bytes, status: bytes) -> None:
+    server, _ = ask(data)
+    list(server.handle_timeout(0))
+    (last,) = server.handle_timeout(10)
+    assert isinstance(last, Disconnected)
+    assert last.cause.kind is CauseKind.OPEN_TIMEOUT
+    assert server.data_to_send().startswith(b"HTTP/1.1 " + status)
+    with pytest.raises(StateError):
+        server.accept()
+
+
+def test_the_open_timer_ends_with_the_handshake() -> None:
+    server = opened_server(timeouts=Timeouts(open=5, ping_interval=None))
+    assert server.next_timeout() is None
+    assert list(server.handle_timeout(1000)) == []
+    assert server.state is State.OPEN
+
+
+def test_the_open_timer_can_be_off() -> None:
+    server = ServerConnection(timeouts=Timeouts(open=None))
+    assert server.next_timeout() is None
+    assert list(server.handle_timeout(1e9)) == []
+    assert server.state is State.CONNECTING
