@@ -235,10 +235,8 @@ class Session:
         assert isinstance(self.conn, ServerConnection)
         data = self.conn.accept(subprotocol=subprotocol, headers=headers)
         self.opened = self.conn.state is State.OPEN
-        if self._events is None:
-            self._feed(self.conn.receive_data(b""))
-        else:
-            self.draw()
+        # What came early.
+        self._feed(self.conn.receive_data(b""))
         return data
 
     def leave(self) -> None:
@@ -293,7 +291,6 @@ class Session:
     def _answered(self, payload: bytes) -> None:
         """A Pong answers its Ping and all Pings before it. RFC 6455 §5.5.3."""
         if payload in self.pings:
-            for earlier in self.pings:
+            order = list(self.pings)
+            for earlier in order[: order.index(payload) + 1]:
                 self.pings[earlier] = True
-                if earlier == payload:
-                    break

@@ -16,6 +16,7 @@ from edgews.outcomes import refusal
 from edgews.requests import client_connection
 from edgews.uri import URI, parse_uri
 
+from .link import tls_timeouts
 from .websocket import WebSocket
 
 # After so many seconds without an answer the next address is tried beside the first. RFC 8305 §5.
@@ -115,6 +116,7 @@ class connect:
         if uri.secure:
             options["ssl"] = tls.create_default_context() if self._ssl is None else self._ssl
             options["server_hostname"] = self._server_hostname or uri.host
+            options |= tls_timeouts(self._timeouts)
         if self._path is not None:
             await loop.create_unix_connection(lambda: ws, self._path, **options)
         elif self._sock is not None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.frames import CloseCode
+from edgews.limits import Timeouts
 from edgews.messages import PreparedMessage
 from edgews.server import ServerConnection
 from edgews.states import State, Transport
@@ -21,6 +22,18 @@ from edgews.timers import ASAP
 # At most so many frames go out in one write, and none behind one of more than so many bytes.
 _CORKED = 64
 _LARGE = 16384
+
+
+# For a timer that shall not run, where asyncio takes None for its own default (seconds).
+_NEVER = 1e9
+
+
+def tls_timeouts(timeouts: Timeouts) -> dict[str, float]:
+    """Return the arguments of asyncio that keep a peer from drawing out the handshakes of TLS."""
+    return {
+        "ssl_handshake_timeout": _NEVER if timeouts.open is None else timeouts.open,
+        "ssl_shutdown_timeout": _NEVER if timeouts.close is None else timeouts.close,
+    }
 
 
 class Sent(Enum):
@@ -48,6 +61,7 @@ class Link(asyncio.Protocol):
         "_conn",
         "_corked",
         "_drained",
+        "_due",
         "_ended",
         "_engine",
         "_loop",
@@ -66,6 +80,8 @@ class Link(asyncio.Protocol):
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        # When it is due: not every loop's handle can tell.
+        self._due = 0.0
         # There only while the transport takes no more: who waits for room, and when it is given up.
         self._drained: asyncio.Future[None] | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -195,11 +211,12 @@ class Link(asyncio.Protocol):
             return
         if self._timer is not None:
             # One that comes too early does no harm: it looks, and is set anew.
-            if due is not None and self._timer.when() <= due:
+            if due is not None and self._due <= due:
                 return
             self._timer.cancel()
             self._timer = None
         if due is not None:
+            self._due = due
             self._timer = self._loop.call_at(due, self._tick)
 
     def _tick(self) -> None:

@@ -17,6 +17,7 @@ from edgews.frames import CloseCode
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.serving import FAILED, TOO_MANY, ServerOptions
 
+from .link import tls_timeouts
 from .websocket import WebSocket
 
 _log = logging.getLogger("edgews.asyncio")
@@ -220,6 +221,8 @@ class serve:
         self._handler = handler
         self._path = path
         self._listen: dict[str, Any] = {"sock": sock, "ssl": ssl, "backlog": backlog}
+        if ssl is not None:
+            self._listen |= tls_timeouts(timeouts)
         if path is None and sock is None:
             self._listen |= {"host": host, "port": port, "reuse_port": reuse_port}
         self._options = ServerOptions(

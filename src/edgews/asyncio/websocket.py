@@ -25,6 +25,10 @@ from .waiter import Waiter
 _log = logging.getLogger("edgews.asyncio")
 
 
+# After so many messages that found room, a task that only sends lets others run.
+_TURN = 128
+
+
 class Owner(Protocol):
     """Who made a connection, and is told how it goes on."""
 
@@ -55,6 +59,7 @@ class WebSocket(Link):
         "_owner",
         "_pingers",
         "_receiver",
+        "_sent",
         "_session",
         "_task",
         "local_address",
@@ -70,6 +75,7 @@ class WebSocket(Link):
         self._session = Session(conn, self._changed)
         super().__init__(self._session, conn, loop)
         self._owner = owner
+        self._sent = 0
         self._asked = False
         self._receiver = Waiter(loop)
         # Ping payload -> who waits for its Pong. Made with the first.
@@ -204,8 +210,11 @@ class WebSocket(Link):
         except StateError:
             raise await self._end() from None
         self._put(data)
+        self._sent += 1
         if self._drained is not None:
             await asyncio.shield(self._drained)
+        elif self._sent % _TURN == 0:
+            await asyncio.sleep(0)
 
     async def recv(self) -> str | bytes:
         """Return the next message: a `str` for text, `bytes` for binary.

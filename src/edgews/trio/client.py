@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl as tls
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
 
 import trio
 

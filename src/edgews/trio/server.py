@@ -90,6 +90,7 @@ class serve:
         )
         self._connections: set[WebSocket] = set()
         self._accepting = trio.CancelScope()
+        self._everything = trio.CancelScope()
         self._closed = trio.Event()
 
     @property
@@ -118,8 +119,9 @@ class serve:
             with trio.move_on_after(math.inf if timeout is None else timeout):
                 await self._wait_empty()
         finally:
-            self._nursery.cancel_scope.cancel()
-            self._closed.set()
+            self._everything.cancel()
+            with trio.CancelScope(shield=True):
+                await self._closed.wait()
 
     async def __aenter__(self) -> serve:
         if not self.listeners:
@@ -130,9 +132,9 @@ class serve:
                 trio.SSLListener(listener, context, https_compatible=True) for listener in self.listeners
             ]
         self._manager = trio.open_nursery()
-        self._nursery = await self._manager.__aenter__()
+        nursery = await self._manager.__aenter__()
         self._empty = trio.lowlevel.ParkingLot()
-        self._nursery.start_soon(self._listen)
+        nursery.start_soon(self._listen)
         return self
 
     async def __aexit__(
@@ -149,8 +151,14 @@ class serve:
             await self._empty.park()
 
     async def _listen(self) -> None:
-        with self._accepting:
-            await trio.serve_listeners(self._serve, self.listeners, handler_nursery=self._nursery)
+        """Run the server; a task of its own, so that ending it does not cancel the block."""
+        try:
+            with self._everything:
+                async with trio.open_nursery() as nursery:
+                    with self._accepting:
+                        await trio.serve_listeners(self._serve, self.listeners, handler_nursery=nursery)
+        finally:
+            self._closed.set()
 
     # One connection
 
