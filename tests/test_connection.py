@@ -82,8 +82,9 @@ class Owner:
 
 @both_roles
 def test_a_bare_connection_is_open_at_once(role: Role) -> None:
-    conn = Connection(role)
-    assert conn.role is role
+    timeouts = Timeouts(close=7)
+    conn = Connection(role, timeouts=timeouts)
+    assert (conn.role, conn.timeouts) == (role, timeouts)
     assert (conn.state, conn.turn, conn.transport) == (State.OPEN, Turn.EITHER, Transport.KEEP_OPEN)
     assert conn.data_to_send() == b""
     assert conn.latency is None
