@@ -272,3 +272,9 @@ def test_many_lines_are_joined_in_linear_time():
 def test_fields_are_text(fields: object) -> None:
     with pytest.raises(TypeError, match="are str, not"):
         Headers(fields)  # type: ignore[arg-type]
+
+
+@given(fields)
+def test_fields_that_a_parser_made_are_the_same(pairs: list[tuple[str, str]]) -> None:
+    assert Headers.of(pairs) == Headers(pairs)
+    assert type(Headers.of(pairs)) is Headers
