@@ -31,7 +31,7 @@ from edgews import (
     Turn,
 )
 
-from .engines import NO_TIMERS, ROLES, end, make, peer_close, peer_frame, receive, sent
+from .engines import NO_TIMERS, ROLES, end, make, peer_close, peer_frame, receive, sent, whole
 from .footprint import bytes_each
 from .wire import CLOSE, CONTINUATION, PING, PONG, TEXT, close_code, frames
 
@@ -150,6 +150,19 @@ def test_no_timer(role: Role) -> None:
     conn.send_close()
     assert conn.next_timeout() is None
     assert conn.state is State.CLOSING
+
+
+@both_roles
+def test_what_is_read_before_a_timeout_is_looked_at_stays_in_order(role: Role) -> None:
+    """Nothing is asked of the timeout's events yet, and reads go on behind them."""
+    conn = make(role)
+    waiting: list[Event] = []
+    later = [conn.handle_timeout(0.0)]
+    later += [conn.receive_data(whole(role, text)) for text in ("one", "two")]
+    later.append(conn.receive_data(whole(role, "three") + peer_frame(role, PING)))
+    for events in later:
+        waiting += events
+    assert waiting == ["one", "two", "three", Ping(b"")]
 
 
 @both_roles

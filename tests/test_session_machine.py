@@ -234,16 +234,13 @@ class Machine(RuleBasedStateMachine):
         if due is None or due > self.now:
             return
         self.noticed(lambda: self.session.handle_timeout(self.now))
-        if self.pending is None:
-            # Of the engine's timers, none has anything to say here.
-            self.feed([])
-        elif self.patience == -math.inf:
-            self.patience = self.now + ANSWER_TIME
-        else:
-            self.busy = False
-            self.draw()
-            if self.pending is None and not self.ended and self.engine_waits_for_the_clock():
-                self.feed([])
+        # Of the engine's timers, none has anything to say here.
+        if self.pending is not None:
+            if self.patience == -math.inf:
+                self.patience = self.now + ANSWER_TIME
+            else:
+                self.busy = False
+                self.draw()
         self.check()
 
     # What an application does
@@ -315,10 +312,6 @@ class Machine(RuleBasedStateMachine):
 
     # What holds at any time
 
-    def engine_waits_for_the_clock(self) -> bool:
-        due = self.session.conn.next_timeout()
-        return due is not None and due <= self.now
-
     @invariant()
     def agrees_with_the_model(self) -> None:
         session = self.session
@@ -330,12 +323,12 @@ class Machine(RuleBasedStateMachine):
         assert list(session.pings) == list(self.pings)
         assert (session.closed is not None) is self.ended
         assert (session.conn.state is State.OPEN) is (self.open and self.listening)
-        if self.pending is None:
-            assert session.next_timeout() == session.conn.next_timeout()
-        elif self.full and not self.leaving:
-            assert session.next_timeout() is None
+        if self.full and not self.leaving:
+            held = engine = None
         else:
-            assert session.next_timeout() == self.patience
+            held = None if self.pending is None else self.patience
+            engine = session.conn.next_timeout() if self.pending is None else None
+        assert session.next_timeout() == (engine if held is None else held)
 
     def teardown(self) -> None:
         """Whatever has happened, what is left is received, and then the end."""

@@ -115,7 +115,7 @@ class Connection(Incoming):
                 self._timed_out(due)
         # A Ping that was sent just now went out at this time.
         self._timers.measure(now)
-        return self._read()
+        return self._read_lazily()
 
     def _timed_out(self, due: Due) -> None:
         if due is Due.SEND_PING:

@@ -161,11 +161,9 @@ class Incoming(Outgoing):
         if size < self._arriving:
             return self._take_more(data, size)
         self._encode_waiting_pong()
-        self._plain = False
-        self._arriving = 0
         self._buffer = self._buffer[self._at :] + data if self._at < len(self._buffer) else data
         self._at = 0
-        return self._read()
+        return self._read_lazily()
 
     @property
     def messages_received(self) -> int:
@@ -186,7 +184,7 @@ class Incoming(Outgoing):
         RFC 6455 §7.1.4, §7.1.5.
         """
         self._eof = True
-        return self._read()
+        return self._read_lazily()
 
     def _receive_run(self, data: bytes) -> Messages | Iterator[Event]:
         """Take a read that begins with a plain message, when nothing is in the buffer."""
@@ -252,6 +250,12 @@ class Incoming(Outgoing):
             self._plain = self._delivery is Delivery.MESSAGES
         elif self._header is not None and not message.compressed and self._delivery is not Delivery.STREAM:
             self._arriving = self._left
+
+    def _read_lazily(self) -> Iterator[Event]:
+        """Go through the buffer once somebody asks; what is received before that queues up behind it."""
+        self._plain = False
+        self._arriving = 0
+        return self._read()
 
     def _read(self, tried: bool = False) -> Iterator[Event]:
         """Go through the buffer, frame by frame where a run will not do.

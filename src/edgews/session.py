@@ -146,11 +146,17 @@ class Session:
         if self._judges():
             due = self.conn.next_timeout()
             if due is not None and due <= now:
-                self._feed(self.conn.handle_timeout(now))
+                events = self.conn.handle_timeout(now)
+                if self._events is not None:
+                    self._feed(events)
+                else:
+                    # The engine was asked for all it had, so there can be nothing but the end.
+                    for event in events:
+                        self._handle(event)
 
     def _judges(self) -> bool:
         """Say whether the engine's timers count: a peer that is not listened to cannot show that it lives."""
-        return self._events is None or self.conn.state is not State.OPEN
+        return self.reading or self.conn.state is not State.OPEN
 
     def data_to_send(self) -> bytes:
         """Return what the engine sends by itself."""

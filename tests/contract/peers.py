@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from tests.contract.drivers import Driver
-from tests.raw import Raw
+from tests.raw import TIMEOUT, Raw
 from tests.sync.harness import HOST, accept
 
 
@@ -25,7 +25,7 @@ async def raw_server(d: Driver, peer: Callable[[Raw], object]) -> AsyncIterator[
     """Listen, and give the one connection that comes to `peer`; the URI is for the client."""
 
     def serve(listener: socket.socket) -> None:
-        listener.settimeout(20)
+        listener.settimeout(TIMEOUT)
         sock, _ = listener.accept()
         with Raw(sock) as raw:
             peer(raw)

@@ -184,6 +184,8 @@ class Link(asyncio.Protocol):
             self._reading = reading
             if reading:
                 transport.resume_reading()
+                # Meanwhile the engine was not asked when it wants to be told the time.
+                self._schedule(transport)
             else:
                 transport.pause_reading()
 
