@@ -491,3 +491,35 @@ def test_a_client_keeps_the_promise_of_its_offer() -> None:
     for _ in range(2):
         (received,) = Connection(Role.SERVER, deflate=(wish, agreed)).receive_data(client.send("again " * 99))
         assert received == "again " * 99
+
+
+# What may be asked
+
+
+@both_roles
+@pytest.mark.parametrize("delivery", Delivery)
+def test_the_delivery(role: Role, delivery: Delivery) -> None:
+    assert make(role, delivery=delivery).delivery is delivery
+
+
+@both_roles
+def test_whether_a_message_in_fragments_is_under_way(role: Role) -> None:
+    conn = make(role)
+    assert not conn.sending_fragments
+    conn.send_fragment("half", final=False)
+    assert conn.sending_fragments
+    conn.send_fragment("", final=True)
+    assert not conn.sending_fragments
+
+
+@both_roles
+def test_the_counters_in_one_value(role: Role) -> None:
+    conn = make(role)
+    read = whole(role, "one") + peer_frame(role, PING) + peer_frame(role, PING) + peer_frame(role, PONG) * 3
+    receive(conn, read)
+    written = conn.send("a") + conn.send(b"b") + conn.send_ping() + conn.send_ping() + conn.data_to_send()
+    stats = conn.stats
+    assert (stats.messages_received, stats.messages_sent) == (1, 2)
+    assert (stats.bytes_received, stats.bytes_sent) == (len(read), len(written))
+    assert (stats.pings_received, stats.pings_sent) == (2, 2)
+    assert (stats.pongs_received, stats.pongs_sent) == (3, 1)

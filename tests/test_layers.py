@@ -44,7 +44,7 @@ LAYERS: dict[str, set[str]] = {
         "server",
     },
     "what the package exports": {"__init__"},
-    "C: sessions": {"outcomes", "requests", "serving", "session"},
+    "C: sessions": {"fragments", "outcomes", "requests", "serving", "session", "status"},
     "D: adapters": {"asyncio", "sync", "trio"},
     "F: commands": {"__main__", "cli"},
 }

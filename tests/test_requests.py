@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgews import (
     ClientConnection,
+    Delivery,
     InvalidValueError,
     Limits,
     PerMessageDeflate,
@@ -33,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "subprotocols": (),
     "headers": (),
     "compression": None,
+    "delivery": Delivery.MESSAGES,
     "limits": Limits(),
     "timeouts": NO_TIMERS,
 }

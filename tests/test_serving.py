@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgews import Headers, Limits, PerMessageDeflate, Request, Timeouts
+from edgews import Delivery, Headers, Limits, PerMessageDeflate, Request, Timeouts
 from edgews.serving import FAILED, TOO_MANY, ServerOptions
 
 from .handshakes import GOOD
@@ -19,6 +19,7 @@ def options(**wishes: Any) -> ServerOptions:
         "select_subprotocol": None,
         "origins": None,
         "compression": None,
+        "delivery": Delivery.MESSAGES,
         "limits": Limits(),
         "timeouts": Timeouts(),
         "max_connections": 1,

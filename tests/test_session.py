@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgews import (
     CauseKind,
     ClientConnection,
+    Fragment,
     PerMessageDeflate,
     Request,
     Role,
@@ -20,7 +21,8 @@ from edgews import (
     Timeouts,
     Transport,
 )
-from edgews.session import ANSWER_TIME, HIGH_WATER, LOW_WATER, MESSAGE_COST, Session
+from edgews.fragments import new_session
+from edgews.session import ANSWER_TIME, HIGH_WATER, LOW_WATER, MESSAGE_COST
 
 from . import wire
 from .engines import NO_TIMERS, ROLES, both_roles, peer_close, peer_frame, whole
@@ -39,7 +41,7 @@ class Owner:
     """An adapter without I/O: it has a clock, and keeps what the session looked like at each change."""
 
     def __init__(self, conn: ServerConnection | ClientConnection) -> None:
-        self.session = Session(conn, self._look)
+        self.session = new_session(conn, self._look)
         self.now = 500.0
         self.looks: list[dict[str, Any]] = []
 
@@ -430,3 +432,11 @@ def test_a_connection_that_has_failed_ends_in_time(role: Role, size: int, holds:
     assert near.session.closed.cause.kind is CauseKind.FAILED
     assert near.session.transport is Transport.CLOSE
     assert near.take() == [bytes(size)]
+
+
+@both_roles
+def test_a_message_is_its_only_piece(role: Role) -> None:
+    near, _ = opened(role)
+    assert near.session.take_fragment(True) is None
+    near.session.receive_data(whole(role, "whole"))
+    assert near.session.take_fragment(True) == Fragment("whole", True)

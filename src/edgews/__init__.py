@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .backend import BACKEND
 from .client import ClientConnection
-from .connection import Connection, Role
+from .connection import Connection, Role, Statistics
 from .errors import (
     CloseFrameError,
     CompressionError,
@@ -93,6 +93,7 @@ __all__ = [
     "Side",
     "State",
     "StateError",
+    "Statistics",
     "Timeouts",
     "Transport",
     "Turn",

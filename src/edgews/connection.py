@@ -10,6 +10,7 @@ RFC 6455; RFC 7692.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 
 from .deflate import Deflater, Inflater
@@ -28,6 +29,20 @@ class Role(Enum):
 
     CLIENT = "client"
     SERVER = "server"
+
+
+@dataclass(slots=True, frozen=True)
+class Statistics:
+    """What has passed a connection, in each direction; bytes count headers and handshake too."""
+
+    messages_received: int
+    messages_sent: int
+    bytes_received: int
+    bytes_sent: int
+    pings_received: int
+    pings_sent: int
+    pongs_received: int
+    pongs_sent: int
 
 
 class Connection(Incoming):
@@ -167,6 +182,30 @@ class Connection(Incoming):
     def timeouts(self) -> Timeouts:
         """The times that the connection was made with."""
         return self._timers.timeouts
+
+    @property
+    def delivery(self) -> Delivery:
+        """In which pieces messages are delivered."""
+        return self._delivery
+
+    @property
+    def sending_fragments(self) -> bool:
+        """Whether a message in fragments was begun by `send_fragment` and not finished."""
+        return bool(self._sending)
+
+    @property
+    def stats(self) -> Statistics:
+        """The counters as they are now."""
+        return Statistics(
+            self.messages_received,
+            self.messages_sent,
+            self.bytes_received,
+            self.bytes_sent,
+            self.pings_received,
+            self.pings_sent,
+            self.pongs_received,
+            self.pongs_sent,
+        )
 
     @property
     def latency(self) -> float | None:

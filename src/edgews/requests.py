@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 
 from .client import ClientConnection
+from .events import Delivery
 from .extensions import PerMessageDeflate
 from .headers import Headers, HeadersLike
 from .limits import Limits, Timeouts
@@ -19,6 +20,7 @@ def client_connection(
     subprotocols: Sequence[str],
     headers: HeadersLike,
     compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None,
+    delivery: Delivery,
     limits: Limits,
     timeouts: Timeouts,
 ) -> ClientConnection:
@@ -36,6 +38,7 @@ def client_connection(
         uri,
         limits=limits,
         timeouts=timeouts,
+        delivery=delivery,
         origin=origin,
         subprotocols=subprotocols,
         headers=fields,

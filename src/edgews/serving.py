@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .events import Request, Response
+from .events import Delivery, Request, Response
 from .extensions import PerMessageDeflate
 from .handshake import choose_subprotocol
 from .headers import Headers
@@ -32,6 +32,7 @@ class ServerOptions:
         origins: the origins that are let in; None in it stands for a request without an Origin field,
             None instead of it lets everyone in.
         compression: the wish for permessage-deflate, None for none.
+        delivery: in which pieces messages come.
         limits: sizes in bytes.
         timeouts: times in seconds.
         max_connections: how many there may be at a time.
@@ -42,6 +43,7 @@ class ServerOptions:
     select_subprotocol: Callable[[Request], str | None] | None
     origins: Sequence[str | None] | None
     compression: PerMessageDeflate | None
+    delivery: Delivery
     limits: Limits
     timeouts: Timeouts
     max_connections: int
@@ -53,7 +55,11 @@ class ServerOptions:
     def connection(self) -> ServerConnection:
         """Return the engine's side of a new connection."""
         return ServerConnection(
-            limits=self.limits, timeouts=self.timeouts, compression=self.compression, origins=self.origins
+            limits=self.limits,
+            timeouts=self.timeouts,
+            delivery=self.delivery,
+            compression=self.compression,
+            origins=self.origins,
         )
 
     def choose(self, request: Request) -> str | None:

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Final
 
 from .client import ClientConnection
-from .events import Accepted, Disconnected, Event, Pong, Rejected, Request, Response
+from .events import Accepted, Disconnected, Event, Fragment, Pong, Rejected, Request, Response
 from .headers import HeadersLike
 from .messages import BytesLike
 from .server import ServerConnection
@@ -192,6 +192,11 @@ class Session:
         if self.full and self._cost <= LOW_WATER:
             self.full = False
         return message
+
+    def take_fragment(self, first: bool) -> Fragment | None:
+        """Return the next piece of a message; here each message is one piece. None as `take` says."""
+        message = self.take()
+        return None if message is None else Fragment(message, True)
 
     def release(self) -> None:
         """Wait no longer for an answer to what was taken."""

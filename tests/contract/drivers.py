@@ -152,6 +152,10 @@ class Driver:
         """Iterate over a connection."""
         return aiter(ws)
 
+    def pieces(self, ws: Any) -> AsyncIterator[str | bytes]:
+        """Iterate over the pieces of the next message."""
+        return ws.recv_streaming()  # type: ignore[no-any-return]
+
     # The same for all
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Task:
@@ -342,8 +346,8 @@ def blocked(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class _Iteration:
-    def __init__(self, ws: edgews.sync.WebSocket) -> None:
-        self._messages = iter(ws)
+    def __init__(self, messages: Iterator[str | bytes]) -> None:
+        self._messages = messages
 
     def __aiter__(self) -> _Iteration:
         return self
@@ -415,7 +419,10 @@ class SyncDriver(Driver):
         ws.close(code, reason)
 
     def messages(self, ws: Any) -> AsyncIterator[str | bytes]:
-        return _Iteration(ws)
+        return _Iteration(iter(ws))
+
+    def pieces(self, ws: Any) -> AsyncIterator[str | bytes]:
+        return _Iteration(ws.recv_streaming())
 
 
 DRIVERS: dict[str, type[Driver]] = {"sync": SyncDriver, "asyncio": AsyncioDriver, "trio": TrioDriver}

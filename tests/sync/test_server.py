@@ -131,7 +131,7 @@ class TestServer:
                 ws.close()
             for thread in edgews_threads():
                 thread.join(TIMEOUT)
-            assert threading.active_count() == threads
+            assert threading.active_count() <= threads
             assert descriptors() == before
 
     def test_shutdown_closes_with_1001(self) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any
 
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -36,6 +37,8 @@ class connect:
         subprotocols: offered, the preferred one first.
         headers: further fields of the request.
         compression: what to offer for permessage-deflate, None for nothing.
+        delivery: in which pieces messages come: whole, or as `recv_streaming` gives them; `recv` puts them
+            together.
         limits: sizes in bytes.
         timeouts: times in seconds. `Timeouts.open` holds for everything up to the open connection.
 
@@ -60,6 +63,7 @@ class connect:
         subprotocols: Sequence[str] = (),
         headers: HeadersLike = (),
         compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None = None,
+        delivery: Delivery = Delivery.MESSAGES,
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
@@ -74,6 +78,7 @@ class connect:
             "subprotocols": subprotocols,
             "headers": headers,
             "compression": compression,
+            "delivery": delivery,
             "limits": limits,
         }
         self._ws: WebSocket | None = None

@@ -258,6 +258,8 @@ class Link(asyncio.Protocol):
         """Send a message, unless the peer does not keep up."""
         if self._drained is not None:
             return Sent.SLOW
+        if self._transport is None:
+            return Sent.CLOSED
         try:
             self._put(self._conn.send_prepared(message, compress=compress))
         except StateError:

@@ -11,7 +11,7 @@ from inspect import isawaitable
 from types import TracebackType
 from typing import Any
 
-from edgews.events import Request, Response
+from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -190,6 +190,8 @@ class serve:
         origins: the origins that are let in; None in it stands for a request without an Origin field,
             None instead of it lets everyone in.
         compression: the wish for permessage-deflate, None for none.
+        delivery: in which pieces messages come: whole, or as `recv_streaming` gives them; `recv` puts them
+            together.
         limits: sizes in bytes.
         timeouts: times in seconds.
         max_connections: when there are as many, further requests are answered with 503.
@@ -214,6 +216,7 @@ class serve:
         select_subprotocol: Callable[[Request], str | None] | None = None,
         origins: Sequence[str | None] | None = None,
         compression: PerMessageDeflate | None = None,
+        delivery: Delivery = Delivery.MESSAGES,
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_connections: int = 10_000,
@@ -231,6 +234,7 @@ class serve:
             select_subprotocol=select_subprotocol,
             origins=origins,
             compression=compression,
+            delivery=delivery,
             limits=limits,
             timeouts=timeouts,
             max_connections=max_connections,

@@ -5,25 +5,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from edgews.client import ClientConnection
 from edgews.errors import StateError
-from edgews.events import Disconnected, Request, Response
+from edgews.events import Disconnected, Response
+from edgews.fragments import (
+    UNFINISHED,
+    AsyncPieces,
+    MessagePieces,
+    Pieces,
+    is_pieces,
+    new_session,
+    send_pieces,
+)
 from edgews.frames import CloseCode
 from edgews.headers import HeadersLike
 from edgews.messages import BytesLike, PreparedMessage
 from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
-from edgews.session import Session
 from edgews.states import State
+from edgews.status import Status
 
 from .link import Link
 from .waiter import Waiter
 
 _log = logging.getLogger("edgews.asyncio")
 
+T = TypeVar("T")
 
 # After so many messages that found room, a task that only sends lets others run.
 _TURN = 128
@@ -42,7 +53,7 @@ class Owner(Protocol):
         """The stream has ended, or the handler has: called once for each."""
 
 
-class WebSocket(Link):
+class WebSocket(Link, Status):
     """A connection; `connect` and `serve` make it.
 
     One task receives at a time; any task may send, ping and close. Iterating gives the messages as they come,
@@ -56,6 +67,7 @@ class WebSocket(Link):
     __slots__ = (
         "_asked",
         "_finished",
+        "_fragments",
         "_owner",
         "_pingers",
         "_receiver",
@@ -72,7 +84,7 @@ class WebSocket(Link):
         loop: asyncio.AbstractEventLoop,
         owner: Owner,
     ) -> None:
-        self._session = Session(conn, self._changed)
+        self._session = new_session(conn, self._changed)
         super().__init__(self._session, conn, loop)
         self._owner = owner
         self._sent = 0
@@ -82,6 +94,8 @@ class WebSocket(Link):
         self._pingers: dict[bytes, asyncio.Future[None]] | None = None
         # There as soon as somebody waits for the end.
         self._finished: asyncio.Future[None] | None = None
+        # There while a message in fragments goes out: who has another message waits for it.
+        self._fragments: asyncio.Future[None] | None = None
         # The handler, for a server.
         self._task: asyncio.Task[Any] | None = None
         self.remote_address: Any = None
@@ -113,8 +127,6 @@ class WebSocket(Link):
             self._read_on(self._transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # Nothing can be answered any more, so nothing waits for an answer.
-        self._session.leave()
         super().connection_lost(exc)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
@@ -154,39 +166,18 @@ class WebSocket(Link):
     # What the application asks
 
     @property
-    def request(self) -> Request:
-        """The opening handshake's request."""
-        assert self._session.request is not None
-        return self._session.request
-
-    @property
-    def response(self) -> Response | None:
-        """The server's answer, for a client."""
-        return self._session.response
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol that was agreed, None for none."""
-        return self._conn.subprotocol
-
-    @property
-    def closed(self) -> Disconnected | None:
-        """How the connection ended, None as long as it has not."""
-        return self._session.closed
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds between the last answered Ping and its Pong, None before the first."""
-        return self._conn.latency
-
-    @property
     def buffered_amount(self) -> int:
         """Bytes that were sent and are not with the operating system yet."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
     # What the application does
 
-    async def send(self, message: str | BytesLike | PreparedMessage, *, compress: bool | None = None) -> None:
+    async def send(
+        self,
+        message: str | BytesLike | PreparedMessage | Pieces | AsyncPieces,
+        *,
+        compress: bool | None = None,
+    ) -> None:
         """Send a `str` as a text message, anything bytes-like as a binary message.
 
         The message is encoded and handed over at once, so a call that is cancelled has sent all of it. It
@@ -194,21 +185,36 @@ class WebSocket(Link):
         `Timeouts.ping_timeout` seconds is given up.
 
         Args:
-            message: what to send; a `PreparedMessage` was encoded for many connections.
+            message: what to send. A `PreparedMessage` was encoded for many connections. An iterable, async or
+                not, gives a message in fragments: they go out as they come, other calls wait for the last
+                one, and a call that is cancelled or fails in between fails the connection.
             compress: True or False decides where permessage-deflate was agreed; None leaves it to the
                 configured threshold.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
             InvalidValueError: text that has no UTF-8.
+            TypeError: nothing that can be sent, such as a mapping.
         """
+        if self._transport is None:
+            raise await self._end()
         try:
             if isinstance(message, PreparedMessage):
                 data = self._conn.send_prepared(message, compress=compress)
             else:
-                data = self._conn.send(message, compress=compress)
+                # An iterable is none of these, and raises.
+                data = self._conn.send(message, compress=compress)  # type: ignore[arg-type]
         except StateError:
-            raise await self._end() from None
+            if self._fragments is None:
+                raise await self._end() from None
+            await asyncio.shield(self._fragments)
+            await self.send(message, compress=compress)
+            return
+        except TypeError:
+            if not is_pieces(message):
+                raise
+            await self._send_pieces(message, compress)  # type: ignore[arg-type]
+            return
         self._put(data)
         self._sent += 1
         if self._drained is not None:
@@ -226,18 +232,38 @@ class WebSocket(Link):
             ConnectionClosed: the connection has ended, and there is no more to receive.
             RuntimeError: another task is receiving.
         """
-        try:
-            return await self.__anext__()
-        except StopAsyncIteration:
-            assert self._session.closed is not None
-            raise ConnectionClosed(self._session.closed) from None
+        return await self._received(self._take(self._session.take))
+
+    def recv_streaming(self) -> MessagePieces:
+        """Give the next message in the pieces in which it comes, with the `delivery` that gives pieces.
+
+        With whole messages, the message is the only piece. The rest of one that was not taken to its end is
+        skipped by the next call, of `recv` as well.
+
+        Raises:
+            ConnectionClosed: while iterating; a message may have been cut off.
+            RuntimeError: another task is receiving.
+        """
+        return MessagePieces(self._session, lambda take: self._received(self._take(take)))
 
     def __aiter__(self) -> WebSocket:
         return self
 
-    async def __anext__(self) -> str | bytes:
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        # No coroutine of its own: each would take its part of the time for each message.
+        return self._take(self._session.take)
+
+    async def _received(self, taken: Awaitable[T]) -> T:
+        try:
+            return await taken
+        except StopAsyncIteration:
+            assert self._session.closed is not None
+            raise ConnectionClosed(self._session.closed) from None
+
+    async def _take(self, take: Callable[[], T | None]) -> T:
+        """Return what `take` gives once it gives something, or raise what iterating ends with."""
         session = self._session
-        message = session.take()
+        message = take()
         while message is None:
             if session.held:
                 session.draw()
@@ -250,10 +276,29 @@ class WebSocket(Link):
                 raise RuntimeError("another task is receiving from this connection")
             else:
                 await self._receiver
-            message = session.take()
+            message = take()
         if not self._reading and self._transport is not None:
             self._read_on(self._transport)
         return message
+
+    async def _send_pieces(self, pieces: Pieces | AsyncPieces, compress: bool | None) -> None:
+        while self._fragments is not None:
+            await asyncio.shield(self._fragments)
+        finished = self._fragments = self._loop.create_future()
+        try:
+            await send_pieces(self._conn, pieces, compress, self._write_piece)
+        except StateError:
+            raise await self._end() from None
+        finally:
+            self._fragments = None
+            finished.set_result(None)
+            if self._conn.sending_fragments:
+                self._fail(CloseCode.INTERNAL_ERROR, UNFINISHED)
+
+    async def _write_piece(self, frame: bytes) -> None:
+        self._put(frame)
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
 
     async def ping(self) -> float:
         """Send a Ping and wait for its Pong.
@@ -279,7 +324,8 @@ class WebSocket(Link):
         pinger = self._pingers[payload] = self._loop.create_future()
         self._advance()
         try:
-            await pinger
+            if session.closed is None:
+                await pinger
             if session.pings[payload]:
                 return self._loop.time() - start
         finally:
@@ -310,6 +356,9 @@ class WebSocket(Link):
             if self._finished is None:
                 self._finished = self._loop.create_future()
             await asyncio.shield(self._finished)
+        if self._session.closed is None:
+            # The end stands behind messages that nobody has asked for.
+            self._session.leave()
         assert self._session.closed is not None
         return self._session.closed
 

@@ -8,6 +8,7 @@ import ssl as tls
 from collections.abc import Sequence
 from time import monotonic
 
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -29,6 +30,7 @@ def connect(
     subprotocols: Sequence[str] = (),
     headers: HeadersLike = (),
     compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None = None,
+    delivery: Delivery = Delivery.MESSAGES,
     limits: Limits = DEFAULT_LIMITS,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
 ) -> WebSocket:
@@ -43,6 +45,8 @@ def connect(
         subprotocols: offered, the preferred one first.
         headers: further fields of the request.
         compression: what to offer for permessage-deflate, None for nothing.
+        delivery: in which pieces messages come: whole, or as `recv_streaming` gives them; `recv` puts them
+            together.
         limits: sizes in bytes.
         timeouts: times in seconds. `Timeouts.open` holds for the TCP connection, and again for the TLS and
             opening handshakes together; the name is looked up without a timeout.
@@ -58,6 +62,7 @@ def connect(
     parsed = parse_uri(uri) if isinstance(uri, str) else uri
     conn = client_connection(
         parsed,
+        delivery=delivery,
         limits=limits,
         timeouts=timeouts,
         origin=origin,

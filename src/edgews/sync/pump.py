@@ -17,9 +17,9 @@ from time import monotonic
 
 from edgews.client import ClientConnection
 from edgews.events import Cause, CauseKind, Disconnected, Side
+from edgews.fragments import new_session
 from edgews.frames import CloseCode
 from edgews.server import ServerConnection
-from edgews.session import Session
 from edgews.states import State, Transport
 from edgews.timers import ASAP
 
@@ -36,7 +36,7 @@ class Pump:
         # Guards all that follows, and the engine and the stream.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._session = Session(conn, self._changed.notify_all)
+        self._session = new_session(conn, self._changed.notify_all)
         self._aborted = False
         # Threads that wait until their bytes are with the operating system.
         self._writers = 0
@@ -82,9 +82,8 @@ class Pump:
             When to come back at the latest, None if no timer runs.
         """
         session = self._session
-        if self._aborted or self._stream.broken:
-            session.leave()
         if self._aborted:
+            session.leave()
             session.receive_eof()
         deadlines: list[float] = []
         if session.reading and session.closed is None:

@@ -41,6 +41,11 @@ class Stream:
         return bool(self._queue)
 
     @property
+    def buffered(self) -> int:
+        """How many bytes wait to be written."""
+        return sum(map(len, self._queue))
+
+    @property
     def wants_write(self) -> bool:
         """Whether to call `flush` once the socket takes bytes."""
         return bool(self._queue)
@@ -135,6 +140,10 @@ class TlsStream(Stream):
     @property
     def pending(self) -> bool:
         return bool(self._queue or self._records)
+
+    @property
+    def buffered(self) -> int:
+        return sum(map(len, self._records)) + sum(map(len, self._queue))
 
     @property
     def wants_write(self) -> bool:

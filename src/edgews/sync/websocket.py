@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any
 
 from edgews.client import ClientConnection
 from edgews.errors import StateError
-from edgews.events import Disconnected, Request, Response
+from edgews.events import Disconnected, Fragment, Request, Response
+from edgews.fragments import UNFINISHED, Pieces, is_pieces, with_end
 from edgews.frames import CloseCode
 from edgews.messages import BytesLike, PreparedMessage
 from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
 from edgews.states import State
+from edgews.status import Status
 
 from .pump import Pump
 from .streams import Stream
 
 
-class WebSocket(Pump):
+class WebSocket(Pump, Status):
     """A connection; `connect` and `serve` make it.
 
     One thread may send while another receives, and any thread may close. Iterating gives the messages as they
@@ -37,64 +40,57 @@ class WebSocket(Pump):
         self.remote_address: Any = stream.sock.getpeername()
         self.local_address: Any = stream.sock.getsockname()
         self._receivers = 0
+        # A message in fragments is on its way, and others wait for its end.
+        self._in_pieces = False
         super().__init__(conn, stream, name)
 
     # What the application calls
 
     @property
-    def request(self) -> Request | None:
-        """The opening handshake's request; on the server's side it is there from the beginning."""
-        return self._session.request
+    def buffered_amount(self) -> int:
+        """Bytes that were sent and are not with the operating system yet."""
+        with self._lock:
+            return self._stream.buffered
 
-    @property
-    def response(self) -> Response | None:
-        """The server's answer, for a client."""
-        return self._session.response
-
-    @property
-    def closed(self) -> Disconnected | None:
-        """How the connection ended, None as long as it has not."""
-        return self._session.closed
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol that was agreed, None for none."""
-        return self._conn.subprotocol
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds between the last answered Ping and its Pong, None before the first.
-
-        When the Pong came while the application was busy with a message, it is up to a second too much.
-        """
-        return self._conn.latency
-
-    def send(self, message: str | BytesLike | PreparedMessage, *, compress: bool | None = None) -> None:
+    def send(
+        self, message: str | BytesLike | PreparedMessage | Pieces, *, compress: bool | None = None
+    ) -> None:
         """Send a `str` as a text message, anything bytes-like as a binary message.
 
         Returns when the operating system has all of it. That takes as long as the peer takes to read; a peer
         that takes nothing for `Timeouts.ping_timeout` seconds is given up.
 
         Args:
-            message: what to send; a `PreparedMessage` was encoded for many connections.
+            message: what to send. A `PreparedMessage` was encoded for many connections. An iterable gives a
+                message in fragments: they go out as they come, other threads wait for the last one, and an
+                exception in between fails the connection.
             compress: True or False decides where permessage-deflate was agreed; None leaves it to the
                 configured threshold.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
             InvalidValueError: text that has no UTF-8.
+            TypeError: nothing that can be sent, such as a mapping.
         """
         with self._lock:
-            self._wait_written()
-            try:
-                if isinstance(message, PreparedMessage):
-                    data = self._conn.send_prepared(message, compress=compress)
-                else:
-                    data = self._conn.send(message, compress=compress)
-            except StateError:
-                raise self._wait_closed() from None
-            self._write(data)
-            self._wait_written()
+            self._changed.wait_for(lambda: not self._in_pieces)
+            if isinstance(message, PreparedMessage):
+                self._send_frame(partial(self._conn.send_prepared, message, compress=compress))
+                return
+            if not is_pieces(message):
+                self._send_frame(partial(self._conn.send, message, compress=compress))  # type: ignore[arg-type]
+                return
+            self._in_pieces = True
+        try:
+            for piece, final in with_end(message):  # type: ignore[arg-type]
+                with self._lock:
+                    self._send_frame(partial(self._conn.send_fragment, piece, final=final, compress=compress))
+        finally:
+            with self._lock:
+                self._in_pieces = False
+                if self._conn.sending_fragments and self._conn.state is State.OPEN:
+                    self._write(self._conn.fail(CloseCode.INTERNAL_ERROR, UNFINISHED))
+                self._changed.notify_all()
 
     def recv(self, timeout: float | None = None) -> str | bytes:
         """Return the next message: a `str` for text, `bytes` for binary.
@@ -106,23 +102,28 @@ class WebSocket(Pump):
             timeout: seconds to wait; None waits for as long as it takes.
 
         Raises:
-            TimeoutError: no message has come in time.
+            TimeoutError: no message has come in time; nothing is lost.
             ConnectionClosed: the connection has ended, and there is no more to receive.
         """
-        session = self._session
-        with self._lock:
-            message = session.take()
-            if message is None:
-                # The application has come back, so what it wanted to answer is answered.
-                session.draw()
-                self._flush()
-                self._read_on()
-                message = self._wait_message(timeout)
-            if self._receivers:
-                # Another thread has nothing to answer.
-                session.release()
-            self._read_on()
-            return message
+        message: str | bytes = self._take(self._session.take, timeout)
+        return message
+
+    def recv_streaming(self) -> Iterator[str | bytes]:
+        """Give the next message in the pieces in which it comes, with the `delivery` that gives pieces.
+
+        With whole messages, the message is the only piece. The rest of one that was not taken to its end is
+        skipped by the next call, of `recv` as well.
+
+        Raises:
+            ConnectionClosed: the connection has ended; a message may have been cut off.
+        """
+        first = True
+        while True:
+            fragment: Fragment = self._take(partial(self._session.take_fragment, first), None)
+            yield fragment.data
+            if fragment.final:
+                return
+            first = False
 
     def __iter__(self) -> Iterator[str | bytes]:
         while True:
@@ -192,6 +193,20 @@ class WebSocket(Pump):
         """
         self._start_close(code, reason)
         self._join()
+
+    def wait_closed(self, timeout: float | None = None) -> Disconnected:
+        """Wait until nothing is left of the connection, and return how it ended.
+
+        Args:
+            timeout: seconds to wait; None waits for as long as it takes.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+        """
+        if not self._join(timeout):
+            raise TimeoutError(f"the connection has not ended within {timeout} s")
+        assert self.closed is not None
+        return self.closed
 
     def __enter__(self) -> WebSocket:
         return self
@@ -270,26 +285,56 @@ class WebSocket(Pump):
     def _wait_request(self) -> Request | None:
         """As a server, wait for the client's request; None if none came that could be answered."""
         with self._lock:
-            self._changed.wait_for(lambda: self.request is not None or self.closed is not None)
-            return None if self.closed is not None else self.request
+            self._changed.wait_for(lambda: self._session.request is not None or self.closed is not None)
+            return None if self.closed is not None else self._session.request
 
     def _read_on(self) -> None:
         """Let the thread read again, if it waits for room that there is now."""
         if self._session.reading and not self._watched[0]:
             self._poller.wake()
 
-    def _wait_message(self, timeout: float | None) -> str | bytes:
+    def _take(self, take: Callable[[], Any], timeout: float | None) -> Any:
+        """Return what `take` gives once it gives something."""
         session = self._session
+        with self._lock:
+            message = take()
+            if message is None:
+                # The application has come back, so what it wanted to answer is answered.
+                session.draw()
+                self._flush()
+                self._read_on()
+                message = self._wait_message(take, timeout)
+            if self._receivers:
+                # Another thread has nothing to answer.
+                session.release()
+            self._read_on()
+            return message
+
+    def _wait_message(self, take: Callable[[], Any], timeout: float | None) -> Any:
+        session = self._session
+        deadline = None if timeout is None else monotonic() + timeout
         self._receivers += 1
         try:
-            if not self._changed.wait_for(lambda: session.waiting or session.closed is not None, timeout):
-                raise TimeoutError(f"no message within {timeout} s")
+            while (message := take()) is None:
+                if session.closed is not None:
+                    raise self._error()
+                self._read_on()
+                left = None if deadline is None else deadline - monotonic()
+                if not self._changed.wait_for(lambda: session.waiting or session.closed is not None, left):
+                    raise TimeoutError(f"no message within {timeout} s")
         finally:
             self._receivers -= 1
-        message = session.take()
-        if message is None:
-            raise self._error()
         return message
+
+    def _send_frame(self, encode: Callable[[], bytes]) -> None:
+        """Write what `encode` returns; under the lock."""
+        self._wait_written()
+        try:
+            data = encode()
+        except StateError:
+            raise self._wait_closed() from None
+        self._write(data)
+        self._wait_written()
 
     def _wait_written(self) -> None:
         """Wait until nothing waits for the operating system any more."""
@@ -302,6 +347,10 @@ class WebSocket(Pump):
             raise self._wait_closed()
 
     def _wait_closed(self) -> ConnectionClosed:
+        if self._stream.broken:
+            # The end stands behind messages that nobody has asked for.
+            self._session.leave()
+            self._poller.wake()
         self._changed.wait_for(lambda: self.closed is not None)
         return self._error()
 

@@ -8,6 +8,7 @@ from types import TracebackType
 
 import trio
 
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -33,6 +34,8 @@ class connect:
         subprotocols: offered, the preferred one first.
         headers: further fields of the request.
         compression: what to offer for permessage-deflate, None for nothing.
+        delivery: in which pieces messages come: whole, or as `recv_streaming` gives them; `recv` puts them
+            together.
         limits: sizes in bytes.
         timeouts: times in seconds. `Timeouts.open` holds for everything up to the open connection.
 
@@ -57,6 +60,7 @@ class connect:
         subprotocols: Sequence[str] = (),
         headers: HeadersLike = (),
         compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None = None,
+        delivery: Delivery = Delivery.MESSAGES,
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
@@ -71,6 +75,7 @@ class connect:
             subprotocols=subprotocols,
             headers=headers,
             compression=compression,
+            delivery=delivery,
             limits=limits,
             timeouts=timeouts,
         )

@@ -13,9 +13,9 @@ from contextlib import suppress
 import trio
 
 from edgews.client import ClientConnection
+from edgews.fragments import new_session
 from edgews.frames import CloseCode
 from edgews.server import ServerConnection
-from edgews.session import Session
 from edgews.states import State, Transport
 
 # In bytes. A call that sends waits as long as more than this waits to be written.
@@ -31,7 +31,7 @@ class Pump:
     def __init__(self, conn: ClientConnection | ServerConnection, stream: trio.abc.Stream) -> None:
         self._conn = conn
         self._stream = stream
-        self._session = Session(conn, self._notify)
+        self._session = new_session(conn, self._notify)
         self._output: deque[bytes] = deque()
         self._waiting = 0
         self._aborted = False

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
 from edgews.client import ClientConnection
 from edgews.errors import StateError
-from edgews.events import Disconnected, Request, Response
+from edgews.events import Disconnected, Response
+from edgews.fragments import UNFINISHED, AsyncPieces, MessagePieces, Pieces, is_pieces, send_pieces
 from edgews.frames import CloseCode
 from edgews.messages import BytesLike, PreparedMessage
 from edgews.outcomes import ConnectionClosed
 from edgews.server import ServerConnection
 from edgews.states import State
+from edgews.status import Status
 
 from .pump import HIGH_WATER, Pump
 
+T = TypeVar("T")
 
-class WebSocket(Pump):
+
+class WebSocket(Pump, Status):
     """A connection; `connect` and `serve` make it.
 
     One task receives at a time; any task may send, ping and close. Iterating gives the messages as they come,
@@ -33,6 +38,8 @@ class WebSocket(Pump):
 
     def __init__(self, conn: ClientConnection | ServerConnection, stream: trio.abc.Stream) -> None:
         super().__init__(conn, stream)
+        # A message in fragments is on its way, and others wait for its end.
+        self._in_pieces = False
         self.remote_address: Any = None
         self.local_address: Any = None
         below: Any = stream
@@ -47,39 +54,18 @@ class WebSocket(Pump):
     # What the application asks
 
     @property
-    def request(self) -> Request:
-        """The opening handshake's request."""
-        assert self._session.request is not None
-        return self._session.request
-
-    @property
-    def response(self) -> Response | None:
-        """The server's answer, for a client."""
-        return self._session.response
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol that was agreed, None for none."""
-        return self._conn.subprotocol
-
-    @property
-    def closed(self) -> Disconnected | None:
-        """How the connection ended, None as long as it has not."""
-        return self._session.closed
-
-    @property
-    def latency(self) -> float | None:
-        """Seconds between the last answered Ping and its Pong, None before the first."""
-        return self._conn.latency
-
-    @property
     def buffered_amount(self) -> int:
         """Bytes that were sent and are not with the operating system yet."""
         return self._waiting
 
     # What the application does
 
-    async def send(self, message: str | BytesLike | PreparedMessage, *, compress: bool | None = None) -> None:
+    async def send(
+        self,
+        message: str | BytesLike | PreparedMessage | Pieces | AsyncPieces,
+        *,
+        compress: bool | None = None,
+    ) -> None:
         """Send a `str` as a text message, anything bytes-like as a binary message.
 
         The message is encoded and handed over at once, so a call that is cancelled while it waits has sent
@@ -87,15 +73,26 @@ class WebSocket(Pump):
         nothing for `Timeouts.ping_timeout` seconds is given up.
 
         Args:
-            message: what to send; a `PreparedMessage` was encoded for many connections.
+            message: what to send. A `PreparedMessage` was encoded for many connections. An iterable, async or
+                not, gives a message in fragments: they go out as they come, other calls wait for the last
+                one, and a call that is cancelled or fails in between fails the connection.
             compress: True or False decides where permessage-deflate was agreed; None leaves it to the
                 configured threshold.
 
         Raises:
             ConnectionClosed: the connection is closing or closed.
             InvalidValueError: text that has no UTF-8.
+            TypeError: nothing that can be sent, such as a mapping.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        while self._in_pieces:
+            await self._wait_change()
+        if is_pieces(message):
+            await self._send_pieces(message, compress)  # type: ignore[arg-type]
+        else:
+            await self._send_whole(message, compress)  # type: ignore[arg-type]
+
+    async def _send_whole(self, message: str | BytesLike | PreparedMessage, compress: bool | None) -> None:
         try:
             if isinstance(message, PreparedMessage):
                 data = self._conn.send_prepared(message, compress=compress)
@@ -103,6 +100,22 @@ class WebSocket(Pump):
                 data = self._conn.send(message, compress=compress)
         except StateError:
             raise await self._end() from None
+        await self._write_all(data)
+
+    async def _send_pieces(self, pieces: Pieces | AsyncPieces, compress: bool | None) -> None:
+        self._in_pieces = True
+        try:
+            await send_pieces(self._conn, pieces, compress, self._write_all)
+        except StateError:
+            raise await self._end() from None
+        finally:
+            self._in_pieces = False
+            if self._conn.sending_fragments and self._conn.state is State.OPEN:
+                self._put(self._conn.fail(CloseCode.INTERNAL_ERROR, UNFINISHED))
+            self._notify()
+
+    async def _write_all(self, data: bytes) -> None:
+        """Hand bytes over, and wait until little enough waits to be written."""
         self._put(data)
         self._notify()
         await trio.lowlevel.cancel_shielded_checkpoint()
@@ -118,14 +131,29 @@ class WebSocket(Pump):
         Raises:
             ConnectionClosed: the connection has ended, and there is no more to receive.
         """
+        return await self._take(self._session.take)
+
+    def recv_streaming(self) -> MessagePieces:
+        """Give the next message in the pieces in which it comes, with the `delivery` that gives pieces.
+
+        With whole messages, the message is the only piece. The rest of one that was not taken to its end is
+        skipped by the next call, of `recv` as well.
+
+        Raises:
+            ConnectionClosed: while iterating; a message may have been cut off.
+        """
+        return MessagePieces(self._session, self._take)
+
+    async def _take(self, take: Callable[[], T | None]) -> T:
+        """Return what `take` gives once it gives something."""
         await trio.lowlevel.checkpoint_if_cancelled()
         session = self._session
         while True:
             stalled = not session.reading
-            message = session.take()
+            message = take()
             if message is None and session.held:
                 session.draw()
-                message = session.take()
+                message = take()
             if stalled or message is None:
                 self._notify()
             if message is not None:
