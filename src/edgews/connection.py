@@ -125,7 +125,10 @@ class Connection(Incoming):
             The events, to be consumed whole. `data_to_send` may have a Ping or a Close afterwards.
         """
         messages = self.messages_received + self.messages_sent + self._progress
-        for due in self._timers.look(now, messages, self.bytes_received):
+        dues = self._timers.look(now, messages, self.bytes_received)
+        if not dues:
+            return ()
+        for due in dues:
             if self._halves != OVER:
                 self._timed_out(due)
         # A Ping that was sent just now went out at this time.

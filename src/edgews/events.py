@@ -50,7 +50,9 @@ class Request:
     is_upgrade: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        self.is_upgrade = self.protocol is not None or lists_token(self.headers, "Upgrade", "websocket")
+        self.is_upgrade = self.protocol is not None or lists_token(
+            self.headers.get_all("Upgrade"), "websocket"
+        )
 
     @property
     def path(self) -> str:

@@ -72,47 +72,48 @@ def check_request(request: Request, origins: Sequence[str | None] | None = None)
 
     RFC 6455 §4.2.1, §10.2; RFC 8441 §5.
     """
+    fields = request.headers.by_name()
     if request.protocol is None:
-        _check_upgrade(request)
+        _check_upgrade(request, fields)
     else:
         _check_connect(request)
-    _one(request.headers, "Sec-WebSocket-Version", _DIGITS)
-    if request.headers.get("Sec-WebSocket-Version") != _VERSION:
+    if _one(fields, "Sec-WebSocket-Version", _DIGITS) != _VERSION:
         raise HandshakeError(
             f"Sec-WebSocket-Version must be {_VERSION}",
             status=426,
             header="Sec-WebSocket-Version",
             headers=(("Sec-WebSocket-Version", _VERSION), *_upgrade_fields(request)),
         )
-    offered = request.subprotocols
-    if len(set(offered)) < len(offered) or not all(map(is_token, offered)):
-        raise HandshakeError(
-            "Sec-WebSocket-Protocol must be a list of different tokens", header="Sec-WebSocket-Protocol"
-        )
-    choose(request.headers, None)
-    _check_origin(request, origins)
+    if "sec-websocket-protocol" in fields:
+        offered = request.subprotocols
+        if len(set(offered)) < len(offered) or not all(map(is_token, offered)):
+            raise HandshakeError(
+                "Sec-WebSocket-Protocol must be a list of different tokens", header="Sec-WebSocket-Protocol"
+            )
+    if "sec-websocket-extensions" in fields:
+        choose(request.headers, None)
+    _check_origin(fields.get("origin", []), origins)
 
 
-def _check_upgrade(request: Request) -> None:
+def _check_upgrade(request: Request, fields: dict[str, list[str]]) -> None:
     if request.http_version != "1.1":
         raise HandshakeError("the opening handshake needs HTTP/1.1", status=505)
     if request.method != "GET":
         raise HandshakeError("the opening handshake needs GET", status=405, headers=(("Allow", "GET"),))
     check_target(request)
-    headers = request.headers
-    host = _one(headers, "Host")
-    if _HOST_FORBIDDEN.search(host):
+    if _HOST_FORBIDDEN.search(_one(fields, "Host")):
         raise HandshakeError("Host is malformed", header="Host")
-    if not lists_token(headers, "Upgrade", "websocket"):
+    if not lists_token(fields.get("upgrade", ()), "websocket"):
         raise HandshakeError(
             "Upgrade must list websocket", status=426, header="Upgrade", headers=UPGRADE_FIELDS
         )
-    if not lists_token(headers, "Connection", "upgrade"):
+    if not lists_token(fields.get("connection", ()), "upgrade"):
         raise HandshakeError("Connection must list Upgrade", header="Connection")
-    if headers.has("Transfer-Encoding") or any(size.strip("0") for size in headers.get_all("Content-Length")):
-        field = "Transfer-Encoding" if headers.has("Transfer-Encoding") else "Content-Length"
+    coded = "transfer-encoding" in fields
+    if coded or any(size.strip("0") for size in fields.get("content-length", ())):
+        field = "Transfer-Encoding" if coded else "Content-Length"
         raise HandshakeError("the opening handshake has no body", header=field)
-    _one(headers, "Sec-WebSocket-Key", _KEY)
+    _one(fields, "Sec-WebSocket-Key", _KEY)
 
 
 def check_target(request: Request) -> None:
@@ -146,9 +147,9 @@ def _upgrade_fields(request: Request) -> tuple[tuple[str, str], ...]:
     return UPGRADE_FIELDS if request.protocol is None else ()
 
 
-def _one(headers: Headers, name: str, pattern: re.Pattern[str] | None = None) -> str:
+def _one(fields: dict[str, list[str]], name: str, pattern: re.Pattern[str] | None = None) -> str:
     """Return the value of a field that must be there once."""
-    values = headers.get_all(name)
+    values = fields.get(name.lower())
     if not values:
         raise HandshakeError(f"{name} is missing", header=name)
     if len(values) > 1:
@@ -160,12 +161,12 @@ def _one(headers: Headers, name: str, pattern: re.Pattern[str] | None = None) ->
     return values[0]
 
 
-def _check_origin(request: Request, origins: Sequence[str | None] | None) -> None:
-    if len(request.headers.get_all("Origin")) > 1:
+def _check_origin(values: list[str], origins: Sequence[str | None] | None) -> None:
+    if len(values) > 1:
         raise HandshakeError("Origin is there more than once", header="Origin")
     if origins is None:
         return
-    origin = request.origin
+    origin = values[0] if values else None
     allowed = {entry.lower() for entry in origins if entry is not None}
     if (None not in origins) if origin is None else (origin.lower() not in allowed):
         raise HandshakeError(f"Origin {origin or '(none)'} is not allowed", status=403, header="Origin")
@@ -209,11 +210,15 @@ def accept_response(
         fields.append(("Sec-WebSocket-Accept", accept_key(request.headers.get("Sec-WebSocket-Key") or "")))
     if subprotocol is not None:
         fields.append(("Sec-WebSocket-Protocol", subprotocol))
-    answer, agreement = choose(request.headers, compression)
-    if answer is not None:
-        fields.append((EXTENSIONS, answer))
-    response = Response(101 if request.protocol is None else 200, Headers([*fields, *check_fields(headers)]))
-    return response, None if compression is None or agreement is None else (compression, agreement)
+    deflate: Deflate | None = None
+    if compression is not None:
+        answer, agreement = choose(request.headers, compression)
+        if answer is not None and agreement is not None:
+            fields.append((EXTENSIONS, answer))
+            deflate = compression, agreement
+    if headers:
+        fields += check_fields(headers)
+    return Response(101 if request.protocol is None else 200, Headers.of(fields)), deflate
 
 
 def reject_response(
@@ -357,7 +362,7 @@ def check_response(
 
 def _check_switch(request: Request, headers: Headers) -> None:
     for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
-        if not lists_token(headers, name, token):
+        if not lists_token(headers.get_all(name), token):
             raise HandshakeError(f"{name} of the answer must list {token}", status=101, header=name)
     for name in ("Content-Length", "Transfer-Encoding"):
         if headers.has(name):

@@ -53,6 +53,13 @@ class Headers(tuple[tuple[str, str], ...]):
         values = self.get_all(name)
         return ", ".join(values) if values else None
 
+    def by_name(self) -> dict[str, list[str]]:
+        """Return the values of all fields by their names in lower case, for those who ask for many."""
+        found: dict[str, list[str]] = {}
+        for name, value in self:
+            found.setdefault(name.lower(), []).append(value)
+        return found
+
     def has(self, name: str) -> bool:
         """Say whether a field called `name` is there."""
         return bool(self.get_all(name))
@@ -89,9 +96,14 @@ def split_list(value: str) -> list[str]:
     return [element for element in elements if element]
 
 
-def lists_token(headers: Headers, name: str, token: str) -> bool:
-    """Say whether the list in the fields called `name` has `token`, in any case."""
-    return any(element.lower() == token for value in headers.get_all(name) for element in split_list(value))
+def lists_token(values: Iterable[str], token: str) -> bool:
+    """Say whether a list, in the values of one field or several, has `token`, in any case."""
+    for value in values:
+        listed = value.lower()
+        # Most lists have one element.
+        if listed == token or (token in listed and token in split_list(listed)):
+            return True
+    return False
 
 
 # One step of an extension list: a token, a value behind `=`, or a separator, with the space in front of it.

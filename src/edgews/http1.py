@@ -10,6 +10,7 @@ RFC 9112.
 from __future__ import annotations
 
 import re
+from sys import intern
 
 import h11
 
@@ -27,6 +28,12 @@ _FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f
 # or a non-ASCII byte in its name.
 _BAD_LINE = re.compile(rb"\n(?!" + TOKEN.encode() + rb"+:|\r\n|\Z)")
 _HOST = re.compile(rb"\nhost:", re.IGNORECASE)
+# A request that follows the grammar as it stands, and not just what parsers put up with. RFC 9112 §3, §5.
+_PLAIN = re.compile(
+    rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
+)
+# What is said about a body, which needs a parser.
+_BODY = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):", re.IGNORECASE)
 
 
 class HeadReader:
@@ -85,9 +92,10 @@ class HeadReader:
 class RequestReader:
     """Read one request head, as a server."""
 
-    __slots__ = ("_head",)
+    __slots__ = ("_head", "_limits")
 
     def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._head = HeadReader(limits)
 
     @property
@@ -106,6 +114,10 @@ class RequestReader:
 
         RFC 9112 §3, §5, §6.
         """
+        if not self._head.has_data:
+            plain = self._feed_plain(data)
+            if plain is not None:
+                return plain
         complete = self._head.feed(data)
         if complete is None:
             return None
@@ -136,6 +148,27 @@ class RequestReader:
             header = "Transfer-Encoding" if request.headers.has("Transfer-Encoding") else "Content-Length"
             raise HandshakeError("a request with a body is not served here", header=header)
         return request, rest
+
+    def _feed_plain(self, data: bytes) -> tuple[Request, bytes] | None:
+        """Take the request that nearly all are: whole in one read, without a body, and beyond reproach.
+
+        h11 says the same of it, and takes several times as long.
+        """
+        plain = _PLAIN.match(data)
+        if plain is None or plain.end() > self._limits.max_header_size:
+            return None
+        method, target, block = plain.groups()
+        if block.count(b"\n") > self._limits.max_header_count or _BODY.search(block):
+            return None
+        fields: list[tuple[str, str]] = []
+        hosts = 0
+        for line in block.decode("latin-1").split("\r\n")[:-1]:
+            name, _, value = line.partition(":")
+            hosts += name.lower() == "host"
+            fields.append((intern(name), value.strip(" \t")))
+        if hosts != 1:
+            return None
+        return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
 
 
 class ResponseReader:
@@ -237,32 +270,11 @@ def _fault(error: h11.RemoteProtocolError) -> str:
 def _fields(event: h11.Request | h11.Response | h11.InformationalResponse) -> Headers:
     return Headers.of(
         [
-            (_NAMES.get(name) or name.decode("latin-1"), value.decode("latin-1"))
+            # Names come again with each connection, and are kept once.
+            (intern(name.decode("latin-1")), value.decode("latin-1"))
             for name, value in event.headers.raw_items()
         ]
     )
-
-
-# Names that nearly every request has, so that they are there once and not for each connection.
-_NAMES = {
-    name.encode(): name
-    for name in (
-        "Accept-Encoding",
-        "Accept-Language",
-        "Cache-Control",
-        "Connection",
-        "Cookie",
-        "Host",
-        "Origin",
-        "Pragma",
-        "Sec-WebSocket-Extensions",
-        "Sec-WebSocket-Key",
-        "Sec-WebSocket-Protocol",
-        "Sec-WebSocket-Version",
-        "Upgrade",
-        "User-Agent",
-    )
-}
 
 
 # The reason phrases that a response may need; a reason phrase means nothing to a program. RFC 9112 §4.

@@ -116,12 +116,11 @@ class Timers:
         """Return the earliest deadline; `ASAP` when something waits for the clock, None when nothing runs."""
         if self._pong_came is not None or (self._pings and None in self._pings.values()):
             return ASAP
-        deadlines = [
-            deadline
-            for deadline in (self._open, self._close, self._idle, self._ping, self._pong)
-            if deadline is not None
-        ]
-        return min(deadlines, default=None)
+        earliest: float | None = None
+        for deadline in (self._open, self._close, self._idle, self._ping, self._pong):
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def look(self, now: float, messages: int, received: int) -> list[Due]:
         """Start what waits for the clock, and return what is due.

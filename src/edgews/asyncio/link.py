@@ -125,7 +125,8 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self.resume_writing()
-        self._eof()
+        if self._conn.transport is not Transport.CLOSE:
+            self._eof()
 
     def _eof(self) -> None:
         """Take the end of the byte stream, in order or not."""
@@ -158,6 +159,10 @@ class Link(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
+        due = self._engine.next_timeout()
+        if due == ASAP:
+            self._tell_time()
+            due = self._engine.next_timeout()
         # Nothing overtakes what was put aside; the rest of this read is written as it comes.
         self._uncork()
         # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
@@ -173,7 +178,8 @@ class Link(asyncio.Protocol):
             else:
                 self._close(transport)
         self._read_on(transport)
-        self._schedule(transport)
+        if not transport.is_closing():
+            self._schedule(due)
 
     def _read_on(self, transport: asyncio.Transport) -> None:
         """Let the transport read, unless what was read waits."""
@@ -185,7 +191,7 @@ class Link(asyncio.Protocol):
             if reading:
                 transport.resume_reading()
                 # Meanwhile the engine was not asked when it wants to be told the time.
-                self._schedule(transport)
+                self._schedule(self._engine.next_timeout())
             else:
                 transport.pause_reading()
 
@@ -198,19 +204,14 @@ class Link(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._conn.timeouts.close is not None:
+        # Without TLS, and with nothing left to write, there is nothing to wait for.
+        waits = not transport.can_write_eof() or transport.get_write_buffer_size()
+        if waits and self._conn.timeouts.close is not None:
             self._timer = self._loop.call_later(self._conn.timeouts.close, transport.abort)
         transport.close()
 
-    def _schedule(self, transport: asyncio.Transport) -> None:
-        """Come back when the engine wants to be told the time."""
-        if transport.is_closing():
-            return
-        due = self._engine.next_timeout()
-        if due == ASAP:
-            self._tell_time()
-            self._advance()
-            return
+    def _schedule(self, due: float | None) -> None:
+        """Come back when the engine wants to be told the time; ASAP is as soon as the loop can."""
         if self._timer is not None:
             # One that comes too early does no harm: it looks, and is set anew.
             if due is not None and self._due <= due:
