@@ -119,7 +119,9 @@ class Outgoing:
         """
         if isinstance(message, str):
             return self._send_message(FINAL_TEXT, encode_text(message), compress)
-        return self._send_message(FINAL_BINARY, as_bytes(message), compress)
+        if type(message) is not bytes:
+            message = as_bytes(message)
+        return self._send_message(FINAL_BINARY, message, compress)
 
     def send_text(self, text: str, *, compress: bool | None = None) -> bytes:
         """Send a text message; `send` says more."""
