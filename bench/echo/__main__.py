@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.traffic import REQUEST, binary, masked_frames
@@ -28,9 +29,9 @@ TICK = os.sysconf("SC_CLK_TCK")
 class Server:
     """One server process."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, module: str = "bench.echo.servers", arguments: Sequence[str] = ()) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.echo.servers", name],
+            [sys.executable, "-m", module, name, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -55,11 +56,11 @@ class Server:
         self._process.communicate()
 
 
-def opened(port: int) -> socket.socket:
-    """Return a socket behind the opening handshake."""
+def opened(port: int, fields: bytes = b"") -> socket.socket:
+    """Return a socket behind the opening handshake; `fields` are further ones of the request."""
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(REQUEST)
+    sock.sendall(REQUEST[:-2] + fields + REQUEST[-2:])
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += sock.recv(4096)

@@ -59,7 +59,7 @@ class PreparedMessage:
     frames needs a masking key of its own (RFC 6455 §5.3).
     """
 
-    __slots__ = ("_deflated", "_frames", "first", "payload")
+    __slots__ = ("_deflated", "_frames", "first", "payload", "plain")
 
     def __init__(self, message: str | BytesLike) -> None:
         """Prepare `message`.
@@ -71,7 +71,9 @@ class PreparedMessage:
         self.first = FINAL_TEXT if text else FINAL_BINARY
         self.payload = encode_text(message) if isinstance(message, str) else as_bytes(message)
         self._deflated: dict[tuple[int, int, int], bytes] = {}
-        self._frames: dict[tuple[int, int, int] | None, bytes] = {}
+        self._frames: dict[tuple[int, int, int], bytes] = {}
+        # The uncompressed frame, empty until a server has asked for it.
+        self.plain = b""
 
     def deflated(self, deflater: Deflater) -> bytes:
         """Return the payload compressed for every connection with an equal deflater."""
@@ -83,10 +85,14 @@ class PreparedMessage:
 
     def frame(self, deflater: Deflater | None) -> bytes:
         """Return the whole unmasked frame, compressed if there is a deflater."""
-        kind = None if deflater is None else deflater.kind
-        frame = self._frames.get(kind)
+        if deflater is None:
+            self.plain = (
+                self.plain or encode_header(self.first, len(self.payload), masked=False) + self.payload
+            )
+            return self.plain
+        frame = self._frames.get(deflater.kind)
         if frame is None:
-            payload = self.payload if deflater is None else self.deflated(deflater)
-            first = self.first if deflater is None else self.first | RSV1
-            frame = self._frames[kind] = encode_header(first, len(payload), masked=False) + payload
+            payload = self.deflated(deflater)
+            frame = encode_header(self.first | RSV1, len(payload), masked=False) + payload
+            self._frames[deflater.kind] = frame
         return frame

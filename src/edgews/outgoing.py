@@ -163,6 +163,11 @@ class Outgoing:
 
     def send_prepared(self, message: PreparedMessage, *, compress: bool | None = None) -> bytes:
         """Send a message that was framed once for many connections; `send` says more."""
+        if self._ready and not self._masks and isinstance(message, PreparedMessage):
+            frame = message.plain or message.frame(None)
+            self.messages_sent += 1
+            self.bytes_sent += len(frame)
+            return frame
         if not isinstance(message, PreparedMessage):
             raise TypeError(f"message must be a PreparedMessage, not {type(message).__name__}")
         self._check_new_message()

@@ -39,10 +39,11 @@ def broadcast(
     """
     prepared = message if isinstance(message, PreparedMessage) else PreparedMessage(message)
     count = 0
+    yes, behind = Sent.YES, Sent.SLOW if slow == "close" else None
     for connection in connections:
         sent = connection._send_prepared(prepared, compress)
-        if sent is Sent.YES:
+        if sent is yes:
             count += 1
-        elif sent is Sent.SLOW and slow == "close":
+        elif sent is behind:
             connection._fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
     return count

@@ -44,6 +44,10 @@ class Sent(Enum):
     CLOSED = "not open, or in the middle of a message in fragments"
 
 
+# Asking a class for them takes as long as a call, once for each connection.
+_YES, _SLOW, _CLOSED = Sent
+
+
 class Engine(Protocol):
     """What a link drives: a connection, or a session around one."""
 
@@ -258,11 +262,16 @@ class Link(asyncio.Protocol):
     def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
         """Send a message, unless the peer does not keep up."""
         if self._drained is not None:
-            return Sent.SLOW
-        if self._transport is None:
-            return Sent.CLOSED
+            return _SLOW
+        transport = self._transport
+        if transport is None:
+            return _CLOSED
         try:
-            self._put(self._conn.send_prepared(message, compress=compress))
+            frame = self._conn.send_prepared(message, compress=compress)
         except StateError:
-            return Sent.CLOSED
-        return Sent.YES
+            return _CLOSED
+        if self._corked is None:
+            transport.write(frame)
+        else:
+            self._put(frame)
+        return _YES

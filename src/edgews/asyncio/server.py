@@ -39,6 +39,8 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._connections: set[WebSocket] = set()
+        # Those among them that are open.
+        self._open: set[WebSocket] = set()
         # There while somebody waits until no connection is left.
         self._empty: asyncio.Future[None] | None = None
         self._closing = False
@@ -46,7 +48,7 @@ class Server:
     @property
     def connections(self) -> set[WebSocket]:
         """The connections that are open now; a copy, made for `broadcast`."""
-        return {ws for ws in self._connections if ws._session.opened and ws.closed is None}
+        return self._open.copy()
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -117,6 +119,8 @@ class Server:
 
     def gone(self, ws: WebSocket) -> None:
         """Forget a connection whose stream and whose handler have both ended; the connection calls it."""
+        if ws._transport is None:
+            self._open.discard(ws)
         if ws._transport is None and (ws._task is None or ws._task.done()):
             self._connections.discard(ws)
             if not self._connections and self._empty is not None:
@@ -153,9 +157,11 @@ class Server:
     def _answer(self, ws: WebSocket, response: Response | None) -> bool:
         """Send the response, or open the connection; say whether it is open."""
         try:
-            if response is None:
-                return ws._accept(self._options.choose(ws.request))
-            ws._reject(response)
+            if response is not None:
+                ws._reject(response)
+            elif ws._accept(self._options.choose(ws.request)):
+                self._open.add(ws)
+                return True
         except Exception:
             self._give_up(ws)
         return False
