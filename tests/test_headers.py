@@ -100,6 +100,13 @@ def test_the_fault_is_named(name, value, fault):
     assert field_fault(name, value) == fault
 
 
+@given(st.lists(st.tuples(tokens, st.text(max_size=3)), max_size=8))
+def test_by_name(fields):
+    headers = Headers(fields)
+    found = headers.by_name()
+    assert found == {name.lower(): headers.get_all(name) for name, _ in fields}
+
+
 @given(st.lists(st.tuples(spaces, tokens | st.just(""), spaces), max_size=6))
 def test_lists(elements):
     value = ",".join(f"{before}{element}{after}" for before, element, after in elements)

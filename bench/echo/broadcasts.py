@@ -1,8 +1,7 @@
 """What a broadcast costs a server: `python -m bench.echo.broadcasts`.
 
 A message of 1 KiB goes to 1,000 connections whenever one of them asks for it. The client reads all of it
-before it asks again. Shown is the CPU time of the server's process for one broadcast, in the median of several
-rounds.
+before it asks again. Shown is the CPU time of the server's process for one broadcast, the median of rounds.
 """
 
 from __future__ import annotations
