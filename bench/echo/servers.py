@@ -11,6 +11,7 @@ import logging
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import uvloop
 
@@ -91,6 +92,29 @@ async def websockets(sock: socket.socket) -> None:
     await serve(echo, sock=sock, compression=None, max_size=LIMIT)
 
 
+async def under_uvicorn(sock: socket.socket, ws: str) -> None:
+    """Serve one Starlette application, with this class for its connections."""
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.routing import WebSocketRoute
+    from starlette.websockets import WebSocket
+
+    async def echo(ws: WebSocket) -> None:
+        await ws.accept()
+        async for message in ws.iter_bytes():
+            await ws.send_bytes(message)
+
+    app = Starlette(routes=[WebSocketRoute("/{path:path}", echo)])
+    config = uvicorn.Config(app, ws=ws, ws_max_size=LIMIT, lifespan="off", log_level="error")
+    server = uvicorn.Server(config)
+    _running.add(asyncio.create_task(server.serve(sockets=[sock])))
+    while not server.started:
+        await asyncio.sleep(0.01)
+
+
+# The loop keeps tasks only as long as somebody else does.
+_running: set[asyncio.Task[None]] = set()
+
 SERVERS: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "edgews callbacks": edgews_callbacks,
     "edgews async for": edgews_await,
@@ -99,14 +123,29 @@ SERVERS: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "websockets": websockets,
 }
 
+# The same Starlette application under uvicorn.
+UVICORN: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
+    f"uvicorn {name}": partial(under_uvicorn, ws=ws)
+    for name, ws in (
+        ("EdgewsProtocol", "edgews.compat.uvicorn:EdgewsProtocol"),
+        ("websockets-sansio", "websockets-sansio"),
+        ("wsproto", "wsproto"),
+    )
+}
 
-async def main(name: str) -> None:
-    sock = listening()
-    await SERVERS[name](sock)
+
+async def serving(sock: socket.socket, start: Awaitable[None]) -> None:
+    """Start a server, print its port, and run it until the standard input ends."""
+    await start
     gc.collect()
     gc.freeze()
     print(sock.getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+async def main(name: str) -> None:
+    sock = listening()
+    await serving(sock, (SERVERS | UVICORN)[name](sock))
 
 
 if __name__ == "__main__":
