@@ -1,7 +1,7 @@
 """What the servers are asked for, and what it costs them: each function returns its figures by name.
 
-One client, the same for all, builds what it sends beforehand and only counts what comes back, so the server is
-the one that is busy. Figures are the CPU time of its process, in the median of several rounds in turn.
+One client, the same for all, builds what it sends beforehand and only counts what comes back; so the server
+is the one that is busy. Figures are the CPU time of its process, in the median of several rounds in turn.
 """
 
 from __future__ import annotations

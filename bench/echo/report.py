@@ -138,8 +138,6 @@ def draw(rows: list[Measured], path: Path) -> None:
         axes.margins(x=0.12)
         for side in ("top", "right", "bottom", "left"):
             axes.spines[side].set_visible(False)
-    figure.suptitle(
-        "What a server takes, in CPU time of its process or in memory: shorter is better", fontsize=10
-    )
+    figure.suptitle("CPU time of a server process, or its memory: shorter is better", fontsize=10)
     figure.savefig(path, dpi=120)
     plt.close(figure)
