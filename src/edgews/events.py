@@ -18,7 +18,7 @@ from .headers import Headers, lists_token, split_list
 
 @dataclass(slots=True)
 class Fragment:
-    """A piece of a message, with `Delivery.FRAGMENTS` or `Delivery.STREAM`.
+    """A piece of a message, with any other `Delivery` than `MESSAGES`.
 
     `data` is `str` for text, cut between two characters, and `bytes` for binary. `final` marks the last
     piece of the message, which may be empty.
@@ -215,3 +215,5 @@ class Delivery(Enum):
     """One `Fragment` for each data frame."""
     STREAM = "stream"
     """A `Fragment` for whatever has arrived, without waiting for the end of a frame."""
+    EAGER = "eager"
+    """Whole, as `str` and `bytes`, what arrives in one uncompressed frame and one read; else as `STREAM`."""

@@ -71,6 +71,7 @@ class Incoming(Outgoing):
         "_peer_masks",
         "_reported",
         "_run_limit",
+        "_runs",
         "pings_received",
         "pongs_received",
     )
@@ -88,7 +89,9 @@ class Incoming(Outgoing):
     ) -> None:
         super().__init__(masks, limits, timeouts, connecting)
         self._peer_masks = not masks
-        self._delivery = delivery
+        # How messages are delivered that do not come in a run, and whether others may.
+        self._delivery = Delivery.STREAM if delivery is Delivery.EAGER else delivery
+        self._runs = delivery in (Delivery.MESSAGES, Delivery.EAGER)
         self._auto_pong = auto_pong
         self._auto_close = auto_close
         # The longest frame that is accepted, by itself, compressed, and as a whole message in a run.
@@ -171,6 +174,11 @@ class Incoming(Outgoing):
         return self._frames.messages
 
     @property
+    def inside_frame(self) -> bool:
+        """Whether the last `Fragment` ended before its frame did."""
+        return self._header is not None
+
+    @property
     def bytes_received(self) -> int:
         """How many bytes have come in, headers included."""
         return self._frames.bytes + self._bytes
@@ -247,7 +255,7 @@ class Incoming(Outgoing):
             return
         message = self._message
         if message is None:
-            self._plain = self._delivery is Delivery.MESSAGES
+            self._plain = self._runs
         elif self._header is not None and not message.compressed and self._delivery is not Delivery.STREAM:
             self._arriving = self._left
 
@@ -266,7 +274,7 @@ class Incoming(Outgoing):
         if self._connecting:
             yield from self._open()
         while self._at < len(self._buffer) and listens(self._halves) and not self._connecting:
-            if self._message is None and self._delivery is Delivery.MESSAGES and not tried:
+            if self._message is None and self._runs and not tried:
                 messages, self._at = read_run(self._buffer, self._at, self._run_limit, self._peer_masks)
                 if messages:
                     self._frames.messages += len(messages)

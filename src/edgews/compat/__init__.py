@@ -1,0 +1,1 @@
+"""Doors into programs that were written for other libraries."""
