@@ -160,6 +160,7 @@ def test_control_frames_between_fragments_do_no_harm(role: Role, deflate: bool) 
                 Fragment(b"", True),
             ],
         ),
+        (Delivery.EAGER, [Fragment("a", False), Fragment("é!", True), b"xy", "", b""]),
     ],
 )
 def test_delivery(role: Role, delivery: Delivery, expected: list[Event]) -> None:
@@ -183,6 +184,29 @@ def test_a_stream_does_not_wait_for_the_end_of_a_frame(role: Role) -> None:
     assert receive(conn, wire[:-3]) == [Fragment(b"abc", False)]
     assert receive(conn, wire[-3:-1]) == [Fragment(b"de", False)]
     assert receive(conn, wire[-1:]) == [Fragment(b"f", True)]
+
+
+@both_roles
+def test_eager_delivery_takes_the_short_way_where_it_can(role: Role) -> None:
+    conn = make(role, delivery=Delivery.EAGER)
+    frame = whole(role, "abcdef")
+    assert conn.receive_data(frame) == ("abcdef",)
+    assert receive(conn, frame + frame[:-3]) == ["abcdef", Fragment("abc", False)]
+    assert conn.inside_frame
+    assert receive(conn, frame[-3:-1]) == [Fragment("de", False)]
+    assert receive(conn, frame[-1:] + frame + whole(role, b"x")) == [Fragment("f", True), "abcdef", b"x"]
+    assert not conn.inside_frame
+    assert conn.receive_data(frame + frame) == ["abcdef", "abcdef"]
+    assert conn.messages_received == 7
+
+
+@both_roles
+def test_where_a_fragment_stops(role: Role) -> None:
+    """`inside_frame` goes with the event that was given last, while the rest of the read waits."""
+    conn = make(role, delivery=Delivery.STREAM)
+    frame = peer_frame(role, BINARY, b"abc", fin=False) + peer_frame(role, CONTINUATION, b"defg")
+    found = [(event, conn.inside_frame) for event in conn.receive_data(frame[:-2])]
+    assert found == [(Fragment(b"abc", False), False), (Fragment(b"de", False), True)]
 
 
 # Control frames

@@ -3,19 +3,19 @@
     import edgews.compat.wsproto
     edgews.compat.wsproto.install()
 
-From then on `import wsproto` gives this package, for programs and frameworks that know nothing of edgews. Call
-it before any of them is imported: where wsproto's own package is already loaded, `install` refuses, because
-classes of both would meet. pytest does the same with `-p edgews.compat.wsproto.pytest_plugin`.
+From then on `import wsproto` gives this package, for programs and frameworks that know nothing of edgews.
+Call it before any of them is imported: where wsproto's own package is already loaded, `install` refuses,
+because classes of both would meet. pytest does the same with `-p edgews.compat.wsproto.pytest_plugin`.
 
 What is different, and why:
 
-* A violation of the protocol leaves the state `REMOTE_CLOSING`, so that callers answer it with its Close code.
+* A violation of the protocol leaves the state `REMOTE_CLOSING`, so callers answer it with its Close code.
 * Messages, inflated ones among them, end at `Limits.max_message_size` with 1009: at 16 MiB, unless
   `install(limits=...)` or an argument says otherwise. Heads of HTTP are limited as well.
 * Parameters of permessage-deflate that RFC 7692 does not allow are declined, and of several offers the first
   acceptable one counts.
-* Ping and Pong may be sent until the closing handshake is complete. Behind it, the end of the byte stream is no
-  event of its own.
+* Ping and Pong may be sent until the closing handshake is complete. Behind it, the end of the byte stream is
+  no event of its own.
 * `LocalProtocolError` and `RemoteProtocolError` are all that is raised.
 * Extensions of other makers are negotiated. One that overrides a hook for frames is refused with
   `LocalProtocolError`. wsproto's parser and masker (`FrameProtocol`, `FrameDecoder`, ...) do not exist here.

@@ -24,6 +24,7 @@ from edgews.events import Delivery
 from edgews.frames import MAX_REASON
 from edgews.handshake import Deflate
 from edgews.limits import MIB, Limits, Timeouts
+from edgews.messages import encode_text
 from edgews.states import Transport
 
 from .events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
@@ -207,7 +208,7 @@ class Connection:
             elif code in LOCAL_ONLY_CLOSE_REASONS:
                 code = CloseReason.NORMAL_CLOSURE
             # wsproto's callers may count on a long reason being cut.
-            reason = (event.reason or "").encode()[:MAX_REASON].decode(errors="ignore")
+            reason = encode_text(event.reason or "")[:MAX_REASON].decode(errors="ignore")
             data = self._engine.send_close(code, reason)
         closing = self._state is ConnectionState.REMOTE_CLOSING
         self._state = ConnectionState.CLOSED if closing else ConnectionState.LOCAL_CLOSING

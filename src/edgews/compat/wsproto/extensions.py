@@ -38,6 +38,7 @@ class Extension(ABC):
 
     def finalize(self, offer: str) -> None:
         """Take the server's answer, as a client."""
+        return None
 
     def frame_inbound_header(
         self, proto: object, opcode: Opcode, rsv: RsvBits, payload_length: int

@@ -1,6 +1,6 @@
 """What of wsproto's frame layer its users see: opcodes, close codes, reserved bits.
 
-The frames themselves are the engine's: wsproto's parser, its decoders and its masker have no counterpart here.
+The frames themselves are the engine's: wsproto's parser, decoders and masker have no counterpart here.
 
 RFC 6455 §5.2, §7.4.
 """

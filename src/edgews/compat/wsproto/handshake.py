@@ -1,7 +1,7 @@
 """wsproto's opening handshake over HTTP/1.1, on the rules of `edgews.handshake`.
 
-What wsproto lets through and RFC 6455 does not is refused: keys that are none, duplicate fields, a body, heads
-without end. Frames that come behind a request, before its answer, are kept for the connection.
+What wsproto lets through and RFC 6455 does not is refused: keys that are none, duplicate fields, a body,
+heads without end. Frames that come behind a request, before its answer, are kept for the connection.
 
 RFC 6455 §4; RFC 9112.
 """
@@ -20,6 +20,7 @@ from edgews import events as engine
 from edgews.extensions import FIELD as EXTENSIONS
 from edgews.handshake import accept_response, build_request, check_fields, check_request, check_response
 from edgews.headers import Headers as Fields
+from edgews.headers import field_fault
 from edgews.http1 import HeadReader, encode_response
 from edgews.limits import Limits
 from edgews.messages import as_bytes
@@ -262,11 +263,12 @@ class H11Handshake:
         fields = [*response.headers, *extra]
         accepts = server_extensions_handshake([str(offer) for offer in request.extensions], extensions)
         if accepts is not None:
-            fields.append((EXTENSIONS, accepts.decode()))
+            fields.append(_checked(EXTENSIONS, accepts.decode()))
+        answer = encode_response(engine.Response(101, Fields(fields)))
         self._connection = Connection(self._type, extensions, self._early, limits=self._limits)
         self._early = b""
         self._state = ConnectionState.OPEN
-        return encode_response(engine.Response(101, Fields(fields)))
+        return answer
 
     def _reject(self, event: RejectConnection) -> bytes:
         if self.client or self._state is not ConnectionState.CONNECTING:
@@ -316,7 +318,7 @@ class H11Handshake:
         )
         fields = list(asked.headers)
         if offers:
-            fields.append((EXTENSIONS, ", ".join(offers)))
+            fields.append(_checked(EXTENSIONS, ", ".join(offers)))
         head = h11.Request(
             method=asked.method,
             target=asked.target,
@@ -447,6 +449,14 @@ def client_extensions_handshake(accepted: Iterable[str], supported: Sequence[Ext
 def _fields(headers: Iterable[tuple[bytes | str, bytes | str]]) -> Fields:
     """Return fields as the engine has them."""
     return Fields([(_text(name), _text(value)) for name, value in headers])
+
+
+def _checked(name: str, value: str) -> tuple[str, str]:
+    """Return a field after making sure that it may be sent: extensions write what they like."""
+    fault = field_fault(name, value)
+    if fault is not None:
+        raise LocalProtocolError(fault)
+    return name, value
 
 
 def _text(value: bytes | str) -> str:

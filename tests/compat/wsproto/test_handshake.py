@@ -1,0 +1,515 @@
+"""The opening handshake, where it is not simply what wsproto's is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgews import Limits
+from edgews.compat.wsproto import WSConnection
+from edgews.compat.wsproto.connection import CLIENT, SERVER, ConnectionState
+from edgews.compat.wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from edgews.compat.wsproto.extensions import Extension, PerMessageDeflate
+from edgews.compat.wsproto.frame_protocol import CloseReason, Opcode, RsvBits
+from edgews.compat.wsproto.handshake import (
+    H11Handshake,
+    client_extensions_handshake,
+    server_extensions_handshake,
+)
+from edgews.compat.wsproto.utilities import LocalProtocolError, RemoteProtocolError, split_comma_header
+from edgews.handshake import accept_key
+from tests import wire
+from tests.handshake_rows import ACCEPT, ACCEPTABLE, ANSWER, EXTENSIONS, KEY, PROTOCOL, UNACCEPTABLE, VERSION
+
+from .ends import opened, receive
+
+
+def head(request: Any) -> bytes:
+    """Return the bytes of a request."""
+    lines = [f"{request.method} {request.target} HTTP/{request.http_version}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+
+
+def over_http1(rows: list[Any]) -> list[Any]:
+    return [row for row in rows if row.protocol is None]
+
+
+@pytest.mark.parametrize("request_", over_http1(ACCEPTABLE), ids=lambda request: repr(head(request))[:60])
+def test_acceptable_requests(request_: Any) -> None:
+    server = WSConnection(SERVER)
+    (event,) = receive(server, head(request_))
+    assert isinstance(event, Request)
+    assert event.target == request_.target
+    assert event.subprotocols == request_.subprotocols
+    assert b"101 Switching Protocols" in server.send(AcceptConnection())
+    assert server.state is ConnectionState.OPEN
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [row[0] for row in UNACCEPTABLE if row[0].protocol is None and "http://" not in row[0].target],
+    ids=lambda request: repr(head(request))[:60],
+)
+def test_unacceptable_requests(request_: Any) -> None:
+    """Refused, with an answer that may be sent as it is; what still comes does not count."""
+    server = WSConnection(SERVER)
+    with pytest.raises(RemoteProtocolError) as caught:
+        server.receive_data(head(request_))
+    hint = caught.value.event_hint
+    assert isinstance(hint, RejectConnection)
+    assert 400 <= hint.status_code <= 599
+    assert receive(server, b"more") == []
+    with pytest.raises(LocalProtocolError, match="no request to accept"):
+        server.send(AcceptConnection())
+    assert server.send(hint).startswith(b"HTTP/1.1 %d" % hint.status_code)
+    assert server.state is ConnectionState.CLOSED
+    assert receive(server, b"more") == []
+
+
+@pytest.mark.parametrize(("changes", "status"), [({VERSION: "8"}, 426), ({VERSION: None}, 400)])
+def test_another_version(changes: dict[str, str | None], status: int) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        WSConnection(SERVER).receive_data(wire.request(changes))
+    assert caught.value.event_hint == RejectConnection(status, [(VERSION.encode(), b"13")])
+
+
+MALFORMED = [
+    b"GET / HTTP/1.1\nHost: x\n\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+    b"\x16\x03\x01\r\n\r\n",
+    b"GET /" + b"x" * 20_000,
+    b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 200 + b"\r\n",
+]
+
+
+@pytest.mark.parametrize("data", MALFORMED, ids=lambda data: repr(data[:30]))
+def test_malformed_requests(data: bytes) -> None:
+    with pytest.raises(RemoteProtocolError, match="Bad HTTP message") as caught:
+        WSConnection(SERVER).receive_data(data)
+    assert isinstance(caught.value.event_hint, RejectConnection)
+
+
+def test_the_end_of_the_stream_within_a_request() -> None:
+    server = WSConnection(SERVER)
+    server.receive_data(None)
+    server.receive_data(b"GET / HT")
+    with pytest.raises(RemoteProtocolError, match="Bad HTTP message"):
+        server.receive_data(None)
+
+
+def test_frames_behind_the_request_wait_for_the_answer() -> None:
+    server = WSConnection(SERVER)
+    hello = wire.frame(wire.TEXT, b"hello")
+    (request,) = receive(server, wire.request() + hello[:3])
+    assert isinstance(request, Request)
+    assert receive(server, hello[3:]) == []
+    server.send(AcceptConnection())
+    assert list(server.events()) == [TextMessage("hello")]
+
+
+def test_frames_behind_the_request_are_bounded() -> None:
+    server = WSConnection(SERVER)
+    receive(server, wire.request())
+    with pytest.raises(RemoteProtocolError, match="Bad HTTP message"):
+        server.receive_data(bytes(20_000))
+
+
+def test_frames_behind_the_answer_come_after_it() -> None:
+    client, server = H11Handshake(CLIENT), WSConnection(SERVER)
+    receive(server, client.send(Request("localhost", "/")))
+    data = server.send(AcceptConnection()) + server.send(TextMessage("hello"))
+    client.receive_data(data)
+    assert [type(event) for event in client.events()] == [AcceptConnection]
+    assert client.connection is not None
+    assert list(client.connection.events()) == [TextMessage("hello")]
+    with pytest.raises(LocalProtocolError, match="for its connection"):
+        client.receive_data(b"x")
+
+
+def answer(fields: Any) -> bytes:
+    lines = [b"HTTP/1.1 101 Switching Protocols"]
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in fields]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def wrong(changes: dict[str, str | None], *extra: tuple[str, str]) -> Any:
+    return changes, extra
+
+
+@pytest.mark.parametrize(
+    ("changes", "extra"),
+    [
+        wrong({"Upgrade": None}),
+        wrong({"Connection": "close"}),
+        wrong({ACCEPT: KEY}),
+        wrong({}, (ACCEPT, "x")),
+        wrong({"Content-Length": "5"}),
+        wrong({"Transfer-Encoding": "chunked"}),
+        wrong({PROTOCOL: "c"}),
+        wrong({PROTOCOL: "a"}, (PROTOCOL, "b")),
+        wrong({EXTENSIONS: "x-unknown"}),
+        wrong({EXTENSIONS: "permessage-deflate, permessage-deflate"}),
+        wrong({EXTENSIONS: "permessage-deflate; server_max_window_bits=13"}),
+        wrong({EXTENSIONS: "permessage-deflate; client_max_window_bits"}),
+        wrong({EXTENSIONS: "permessage-deflate; server_max_window_bits=99"}),
+        wrong({EXTENSIONS: "permessage-deflate; server_max_window_bits=abc"}),
+        wrong({EXTENSIONS: "permessage-deflate; x"}),
+        wrong({EXTENSIONS: "permessage-deflate; \xe9"}),
+    ],
+)
+def test_unacceptable_answers(changes: dict[str, str | None], extra: tuple[tuple[str, str], ...]) -> None:
+    """A client has nobody to tell, so there is no hint."""
+    client = WSConnection(CLIENT)
+    request = client.send(
+        Request(
+            "localhost",
+            "/",
+            extensions=[PerMessageDeflate(server_max_window_bits=12)],
+            subprotocols=["a", "b"],
+        )
+    )
+    fields = {**ANSWER, ACCEPT: accept_of(request), **changes}
+    with pytest.raises(RemoteProtocolError) as caught:
+        client.receive_data(answer([*((n, v) for n, v in fields.items() if v is not None), *extra]))
+    assert caught.value.event_hint is None
+    assert receive(client, b"more") == []
+
+
+def accept_of(request: bytes) -> str:
+    """Return the Sec-WebSocket-Accept that a request asks for."""
+    (key,) = (line for line in request.split(b"\r\n") if line.startswith(b"Sec-WebSocket-Key: "))
+    return accept_key(key.partition(b": ")[2].decode())
+
+
+@pytest.mark.parametrize("data", [None, b"HTTP/1.1 \x00\r\n\r\n", b"nonsense\r\n\r\n", b"HTTP/1.1 101\n\n"])
+def test_no_answer(data: bytes | None) -> None:
+    client = WSConnection(CLIENT)
+    with pytest.raises(RemoteProtocolError):
+        client.receive_data(b"an answer without a request")
+    client = WSConnection(CLIENT)
+    client.send(Request("localhost", "/"))
+    with pytest.raises(RemoteProtocolError, match="Bad HTTP message"):
+        client.receive_data(data)
+
+
+def test_a_refusal_and_its_body_in_pieces() -> None:
+    client, server = WSConnection(CLIENT), WSConnection(SERVER)
+    receive(server, client.send(Request("localhost", "/")))
+    data = server.send(RejectConnection(403, [(b"x-why", b"rules")], has_body=True))
+    assert server.state is ConnectionState.REJECTING
+    data += server.send(RejectData(b"no, ", body_finished=False)) + server.send(RejectData(b"sorry"))
+    assert server.state is ConnectionState.CLOSED
+    events: list[Event] = []
+    for octet in data:
+        events += receive(client, bytes([octet]))
+    first, *body, last = events
+    assert isinstance(first, RejectConnection)
+    assert (first.status_code, first.has_body) == (403, True)
+    assert (b"x-why", b"rules") in first.headers
+    assert b"".join(piece.data for piece in body if isinstance(piece, RejectData)) == b"no, sorry"
+    assert last == RejectData(b"", body_finished=True)
+    assert client.state is ConnectionState.CLOSED
+    assert receive(client, b"behind it") == []
+
+
+def test_a_body_that_is_cut_off() -> None:
+    client = WSConnection(CLIENT)
+    client.send(Request("localhost", "/"))
+    receive(client, b"HTTP/1.1 404 Not Found\r\nContent-Length: 10\r\n\r\nabc")
+    with pytest.raises(RemoteProtocolError, match="Bad HTTP message"):
+        client.receive_data(None)
+
+
+BAD_REQUESTS = [
+    Request("local host", "/"),
+    Request("localhost/x", "/"),
+    Request("user@localhost", "/"),
+    Request("", "/"),
+    Request("localhost", ""),
+    Request("localhost", "*"),
+    Request("localhost", "/#x"),
+    Request("localhost", "/ \r\nX: y"),
+    Request("localhost", "/", extra_headers=[(b"x", b"a\r\nb")]),
+    Request("localhost", "/", extra_headers=[(b"Host", b"other")]),
+    Request("localhost", "/", subprotocols=["a b"]),
+    Request("localhost", "/", subprotocols=["a", "a"]),
+    Request("localhost", "/", extensions=["permessage-deflate"]),
+    Request(None, "/"),  # type: ignore[arg-type]
+    Request("localhost", b"/"),  # type: ignore[arg-type]
+    Request("localhost", "/", extra_headers=[(1, 2)]),  # type: ignore[list-item]
+]
+
+
+@pytest.mark.parametrize("event", BAD_REQUESTS, ids=repr)
+def test_requests_that_cannot_be_sent(event: Request) -> None:
+    client = WSConnection(CLIENT)
+    with pytest.raises(LocalProtocolError):
+        client.send(event)
+    assert client.send(Request("localhost", "/"))
+    with pytest.raises(LocalProtocolError, match="only one"):
+        client.send(Request("localhost", "/"))
+
+
+@pytest.mark.parametrize(
+    ("host", "field"),
+    [
+        ("localhost:8000", b"localhost:8000"),
+        ("[::1]:8000", b"[::1]:8000"),
+        ("b\xfccher.example", b"xn--bcher-kva.example"),
+    ],
+)
+def test_hosts(host: str, field: bytes) -> None:
+    data = WSConnection(CLIENT).send(Request(host, "/"))
+    assert b"\r\nHost: " + field + b"\r\n" in data
+    (request,) = receive(WSConnection(SERVER), data)
+    assert isinstance(request, Request)
+    assert request.host == host
+
+
+def test_a_host_that_only_looks_international() -> None:
+    for host in ("xn--\xff", "xn--a" * 100):
+        (request,) = receive(WSConnection(SERVER), wire.request({"Host": host}))
+        assert isinstance(request, Request)
+        assert request.host == host
+
+
+def waiting() -> WSConnection:
+    """Return a server with a request to answer."""
+    server = WSConnection(SERVER)
+    receive(server, wire.request({PROTOCOL: "a, b", EXTENSIONS: "x-plain; y=1, permessage-deflate"}))
+    return server
+
+
+BAD_ANSWERS: list[Event] = [
+    AcceptConnection(subprotocol="c"),
+    AcceptConnection(extra_headers=[(b"x", b"a\nb")]),
+    AcceptConnection(extra_headers=[(b"Sec-WebSocket-Accept", b"x")]),
+    AcceptConnection(extensions=["permessage-deflate"]),  # type: ignore[list-item]
+    RejectConnection(101),
+    RejectConnection("x"),  # type: ignore[arg-type]
+    RejectData(b"x"),
+    Request("localhost", "/"),
+    TextMessage("too early"),
+    None,  # type: ignore[list-item]
+]
+
+
+@pytest.mark.parametrize("event", BAD_ANSWERS, ids=repr)
+def test_answers_that_cannot_be_sent(event: Event) -> None:
+    server = waiting()
+    with pytest.raises(LocalProtocolError):
+        server.send(event)
+    assert b"101 Switching Protocols" in server.send(AcceptConnection("a"))
+
+
+def test_who_may_say_what() -> None:
+    client = WSConnection(CLIENT)
+    for event in (AcceptConnection(), RejectConnection(), RejectData(b"")):
+        with pytest.raises(LocalProtocolError):
+            client.send(event)
+    with pytest.raises(LocalProtocolError, match="a client makes its request"):
+        client.initiate_upgrade_connection([], "/")
+    server = waiting()
+    with pytest.raises(LocalProtocolError, match="was received before"):
+        server.initiate_upgrade_connection([], "/")
+    with pytest.raises(LocalProtocolError):
+        server.receive_data("text")  # type: ignore[arg-type]
+    server.send(RejectConnection(403))
+    with pytest.raises(LocalProtocolError, match="CLOSED"):
+        server.send(RejectConnection(403))
+
+
+@pytest.mark.parametrize(
+    ("headers", "path"),
+    [([], "/"), ([(b"Host", b"x\n")], "/"), (wire.REQUEST_FIELDS.items(), "\xe9"), (None, 3)],
+)
+def test_a_parsed_request_that_is_none(headers: Any, path: Any) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        WSConnection(SERVER).initiate_upgrade_connection(headers, path)
+    assert isinstance(caught.value.event_hint, RejectConnection)
+
+
+def test_a_length_that_is_there_is_not_written_twice() -> None:
+    assert waiting().send(RejectConnection(304, [(b"content-length", b"0")])).lower().count(b"length") == 1
+
+
+def test_limits_go_on_to_the_connection() -> None:
+    server = WSConnection(SERVER, limits=Limits(max_message_size=3))
+    receive(server, wire.request())
+    server.send(AcceptConnection())
+    assert receive(server, wire.frame(wire.BINARY, b"abc")) == [BytesMessage(b"abc")]
+    (event,) = receive(server, wire.frame(wire.BINARY, b"abcd"))
+    assert isinstance(event, CloseConnection)
+    assert event.code is CloseReason.MESSAGE_TOO_BIG
+
+
+# Extensions
+
+
+class Plain(Extension):
+    """Negotiates, and does nothing to frames."""
+
+    name = "x-plain"
+
+    def __init__(self, answer: Any = "y=1") -> None:
+        self.answer = answer
+        self.final: str | None = None
+
+    def enabled(self) -> bool:
+        return True
+
+    def offer(self) -> bool | str:
+        return True if self.answer is True else "y=1"
+
+    def accept(self, offer: str) -> Any:
+        return self.answer
+
+    def finalize(self, offer: str) -> None:
+        self.final = offer
+
+
+class Reversed(Plain):
+    """Would turn each payload round."""
+
+    def frame_inbound_payload_data(self, proto: object, data: bytes) -> bytes:
+        return data[::-1]
+
+
+def test_an_extension_of_someone_else() -> None:
+    offered = Plain()
+    client, server = opened(offered=[offered], supported=[Plain()])
+    assert offered.final == "x-plain; y=1"
+    assert receive(client, server.send(TextMessage("x"))) == [TextMessage("x")]
+
+
+def test_an_extension_that_wants_frames_is_refused_before_a_byte_goes_out() -> None:
+    with pytest.raises(LocalProtocolError, match="x-plain overrides frame_inbound_payload_data"):
+        WSConnection(CLIENT).send(Request("localhost", "/", extensions=[Reversed()]))
+    server = waiting()
+    with pytest.raises(LocalProtocolError, match="x-plain overrides"):
+        server.send(AcceptConnection(extensions=[Reversed()]))
+    assert server.send(AcceptConnection())
+
+
+def test_the_hooks_of_the_base_do_nothing() -> None:
+    extension = Plain()
+    bits = RsvBits(False, True, False)
+    assert extension.frame_inbound_header(None, Opcode.TEXT, bits, 3) == RsvBits(False, False, False)
+    assert extension.frame_inbound_payload_data(None, b"x") == b"x"
+    assert extension.frame_inbound_complete(None, True) is None
+    assert extension.frame_outbound(None, Opcode.TEXT, bits, b"x", True) == (bits, b"x")
+
+
+def test_an_answer_that_would_split_the_head() -> None:
+    server = waiting()
+    with pytest.raises(LocalProtocolError, match="control character"):
+        server.send(AcceptConnection(extensions=[Plain("y\r\nSet-Cookie: z")]))
+    assert server.send(AcceptConnection())
+
+
+@pytest.mark.parametrize(
+    ("answer", "field"), [(True, b"x-plain"), (False, None), (None, None), ("", b"x-plain")]
+)
+def test_answers_of_an_extension(answer: Any, field: bytes | None) -> None:
+    assert server_extensions_handshake(["x-other", "x-plain; y=1"], [Plain(answer)]) == field
+
+
+def test_an_answer_that_nobody_asked_for() -> None:
+    assert client_extensions_handshake([], [Plain()]) == []
+    with pytest.raises(RemoteProtocolError, match="unrecognized extension y"):
+        client_extensions_handshake(["y; x"], [Plain()])
+
+
+OFFERS = [
+    ("permessage-deflate", b"permessage-deflate"),
+    ("permessage-deflate; client_max_window_bits=8", b"permessage-deflate; client_max_window_bits=8"),
+    ("permessage-deflate; server_max_window_bits=99", None),
+    ("permessage-deflate; server_max_window_bits=08", None),
+    ("permessage-deflate; server_max_window_bits=+9", None),
+    ("permessage-deflate; server_max_window_bits=abc", None),
+    ("permessage-deflate; server_max_window_bits", None),
+    ("permessage-deflate; client_no_context_takeover=1", None),
+    ("permessage-deflate; client_no_context_takeover; client_no_context_takeover", None),
+    ("permessage-deflate; x", None),
+    ("permessage-deflate; \xe9", None),
+    ('permessage-deflate; x="', None),
+    (
+        "permessage-deflate; x, permessage-deflate; server_no_context_takeover, permessage-deflate",
+        b"permessage-deflate; server_no_context_takeover",
+    ),
+]
+
+
+@pytest.mark.parametrize(("offer", "answer"), OFFERS)
+def test_offers_of_permessage_deflate(offer: str, answer: bytes | None) -> None:
+    """Declined or accepted as RFC 7692 says, and never an exception."""
+    extension = PerMessageDeflate()
+    requested = split_comma_header(offer.encode("latin-1"))
+    assert server_extensions_handshake(requested, [extension]) == answer
+    assert extension.enabled() is (answer is not None)
+    assert (extension.deflate is None) is (answer is None)
+
+
+def test_a_server_keeps_its_own_wish() -> None:
+    """Unlike in wsproto, what a client offers does not widen what the server is ready to keep."""
+    extension = PerMessageDeflate(client_max_window_bits=10, server_max_window_bits=9)
+    assert extension.accept("permessage-deflate; client_max_window_bits=15") == (
+        "server_max_window_bits=9; client_max_window_bits=10"
+    )
+    assert (extension.client_max_window_bits, extension.server_max_window_bits) == (10, 9)
+
+
+def test_window_bits_out_of_range() -> None:
+    for bits in (7, 16):
+        with pytest.raises(ValueError, match="they go from 8 to 15"):
+            PerMessageDeflate(client_max_window_bits=bits)
+
+
+def test_no_answer_is_no_agreement() -> None:
+    extension = PerMessageDeflate()
+    extension.finalize("")
+    assert not extension.enabled()
+
+
+@pytest.mark.parametrize("bits", [8, 9, 15])
+@pytest.mark.parametrize("takeover", [True, False])
+def test_compressed_both_ways(bits: int, takeover: bool) -> None:
+    options: Any = {
+        "client_no_context_takeover": not takeover,
+        "client_max_window_bits": bits,
+        "server_no_context_takeover": not takeover,
+        "server_max_window_bits": bits,
+    }
+    client, server = opened(offered=[PerMessageDeflate(**options)], supported=[PerMessageDeflate()])
+    text = "compressed " * 100
+    for sender, receiver in ((client, server), (server, client)):
+        first, second = (sender.send(TextMessage(text)) for _ in range(2))
+        assert max(len(first), len(second)) < 100
+        assert receive(receiver, first + second) == [TextMessage(text)] * 2
+
+
+@pytest.mark.parametrize(
+    ("value", "elements"),
+    [
+        (b"", []),
+        (b"a,, b ,", ["a", "b"]),
+        (b'x; y="1,2", z', ['x; y="1,2"', "z"]),
+        (b'"a\\",b", "open, c', ['"a\\",b"', '"open, c']),
+        (b"\xe9", ["\xe9"]),
+        (b'"\\', ['"\\']),
+    ],
+)
+def test_lists(value: bytes, elements: list[str]) -> None:
+    assert split_comma_header(value) == elements
