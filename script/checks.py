@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Their tests look at edgews from outside, where neither the backend nor `python -O` makes a
 # difference: they run once.
-OUTSIDE = ("browser", "node", "packaging", "sanitizer")
+OUTSIDE = ("browser", "foreign", "node", "packaging", "sanitizer")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 COMPILERS = ("clang", "gcc", "cc")
@@ -62,6 +62,24 @@ def sanitizes(compiler: str) -> bool:
             return False
 
 
+def fetches(package: str) -> bool:
+    """Say whether pip gets a package from its index, which mostly is somewhere in a network."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = [
+            "--quiet",
+            "--no-deps",
+            "--no-cache-dir",
+            "--retries=0",
+            "--timeout=10",
+            f"--dest={folder}",
+        ]
+        command = [sys.executable, "-m", "pip", "download", *options, package]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+
 def absent() -> Iterator[tuple[str, str]]:
     """Yield each marker whose tests cannot run here, with the reason."""
     if not any(map(shutil.which, CHROMIUM)):
@@ -72,9 +90,12 @@ def absent() -> Iterator[tuple[str, str]]:
         yield "compiler", "no C compiler on PATH"
     if find_spec("edgews._kernels") is None:
         yield "extension", "edgews was installed without its C extension"
+    if not fetches("wsproto"):
+        yield "foreign", "pip cannot fetch a package from its index"
     if not shutil.which("node"):
         yield "node", "no node on PATH"
-    if missing := [name for name in ("websockets", "wsproto") if find_spec(name) is None]:
+    peers = ("hypercorn", "trio_websocket", "websockets", "wsproto")
+    if missing := [name for name in peers if find_spec(name) is None]:
         yield "peers", f"not installed: {', '.join(missing)}"
     if not any(map(sanitizes, COMPILERS)):
         yield "sanitizer", "no C compiler with the address sanitizer"
