@@ -68,14 +68,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fetch wsproto's source, and return its folder."""
     folder = tmp_path_factory.mktemp("wsproto")
     subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        + [
-            "--no-deps",
-            "--no-binary=:all:",
-            "--no-build-isolation",
-            f"--dest={folder}",
-            f"wsproto=={VERSION}",
-        ],
+        [sys.executable, "-m", "pip", "download", *DOWNLOAD, f"--dest={folder}", f"wsproto=={VERSION}"],
         check=True,
         timeout=4 * MINUTE,
     )
