@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # difference: they run once.
 OUTSIDE = ("browser", "foreign", "node", "packaging", "sanitizer")
 
+# What tests with the marker `peers` import; uvloop is not everywhere.
+PEERS = ("hypercorn", "trio_websocket", "uvicorn", "websockets", "wsproto")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 COMPILERS = ("clang", "gcc", "cc")
 
@@ -94,8 +96,7 @@ def absent() -> Iterator[tuple[str, str]]:
         yield "foreign", "pip cannot fetch a package from its index"
     if not shutil.which("node"):
         yield "node", "no node on PATH"
-    peers = ("hypercorn", "trio_websocket", "websockets", "wsproto")
-    if missing := [name for name in peers if find_spec(name) is None]:
+    if missing := [name for name in PEERS if find_spec(name) is None]:
         yield "peers", f"not installed: {', '.join(missing)}"
     if not any(map(sanitizes, COMPILERS)):
         yield "sanitizer", "no C compiler with the address sanitizer"

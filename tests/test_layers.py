@@ -46,7 +46,7 @@ LAYERS: dict[str, set[str]] = {
     "what the package exports": {"__init__"},
     "C: sessions": {"fragments", "outcomes", "requests", "serving", "session", "status"},
     "D: adapters": {"asyncio", "sync", "trio"},
-    "F: commands, and doors for other libraries": {"__main__", "cli", "compat"},
+    "F: commands, and what other packages expect": {"__main__", "cli", "compat"},
 }
 # Built from C.
 COMPILED = {"_kernels"}

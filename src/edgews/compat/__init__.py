@@ -1,1 +1,1 @@
-"""Doors into programs that were written for other libraries."""
+"""What other packages expect, on top of the engine."""

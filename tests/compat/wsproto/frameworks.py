@@ -30,7 +30,7 @@ async def application(
     await receive()
     await send({"type": "websocket.accept"})
     while (message := await receive())["type"] == "websocket.receive":
-        await send({"type": "websocket.send", "text": message["text"], "bytes": message["bytes"]})
+        await send({**message, "type": "websocket.send"})
 
 
 def hypercorn() -> None:
@@ -45,6 +45,25 @@ def hypercorn() -> None:
         config.errorlog = None
         ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         await serve(application, config, shutdown_trigger=lambda: ended)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+
+
+def uvicorn() -> None:
+    from uvicorn import Config, Server
+
+    async def main() -> None:
+        sock = socket.create_server((HOST, 0))
+        print(sock.getsockname()[1], flush=True)
+        server = Server(Config(application, ws="wsproto", log_level="warning"))  # type: ignore[arg-type]
+
+        def wait_for_the_end() -> None:
+            sys.stdin.read()
+            server.should_exit = True
+
+        ended = asyncio.get_running_loop().run_in_executor(None, wait_for_the_end)
+        await server.serve([sock])
+        await ended
 
     asyncio.run(main())
 
@@ -97,4 +116,5 @@ if __name__ == "__main__":
         "hypercorn": hypercorn,
         "trio_websocket": trio_websocket,
         "trio_websocket_client": trio_websocket_client,
+        "uvicorn": uvicorn,
     }[sys.argv[1]]()
