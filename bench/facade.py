@@ -84,13 +84,13 @@ ROWS: dict[str, Callable[[str], Work]] = {
 
 
 def main() -> None:
-    print(f"{'':36}{'facade':>10}{'wsproto':>10}   ratio")
+    print(f"{'':36}{'facade':>11}{'wsproto':>11}   ratio")
     for title, make in ROWS.items():
         number = NUMBER // 64 if "64" in title else NUMBER
         timers = [timeit.Timer(make(library)) for library in LIBRARIES]
         rounds = [[timer.timeit(number) / number for timer in timers] for _ in range(ROUNDS)]
         facade, wsproto = (statistics.median(each) * 1e6 for each in zip(*rounds, strict=True))
-        print(f"{title:36}{facade:7.2f} us{wsproto:7.2f} us{facade / wsproto:8.2f}", flush=True)
+        print(f"{title:36}{facade:8.2f} us{wsproto:8.2f} us{facade / wsproto:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,13 @@ from edgews.compat.wsproto.events import (
     Request,
     TextMessage,
 )
-from edgews.compat.wsproto.extensions import PerMessageDeflate
+from edgews.compat.wsproto.extensions import Extension, PerMessageDeflate
+from edgews.compat.wsproto.frame_protocol import Opcode, RsvBits
 from edgews.compat.wsproto.utilities import LocalProtocolError, RemoteProtocolError
 from tests import wire
 from tests.properties.traffic import any_traffic, encode
 
-from .ends import TYPES, end
+from .ends import TYPES, agreed, end
 
 kinds = st.sampled_from(TYPES)
 
@@ -80,6 +81,27 @@ incoming: st.SearchStrategy[Any] = heads | frames | st.binary(max_size=50) | odd
 Call = Callable[[Any], object]
 
 
+class Reversing(Extension):
+    """Turns each payload round, where RSV3 says so."""
+
+    name = "x-reverse"
+
+    def enabled(self) -> bool:
+        return True
+
+    def offer(self) -> bool:
+        return True
+
+    def frame_inbound_header(
+        self, proto: object, opcode: Opcode, rsv: RsvBits, payload_length: int
+    ) -> RsvBits:
+        self.on = rsv.rsv3
+        return RsvBits(False, False, True)
+
+    def frame_inbound_payload_data(self, proto: object, data: bytes) -> bytes:
+        return data[::-1] if self.on else data
+
+
 def call(name: str, *arguments: Any) -> Call:
     return lambda conn: getattr(conn, name)(*arguments) if hasattr(conn, name) else None
 
@@ -99,6 +121,7 @@ calls = st.one_of(
     make=st.one_of(
         kinds.map(lambda kind: lambda: WSConnection(kind)),
         st.tuples(kinds, st.booleans()).map(lambda both: lambda: end(both[0], deflate=both[1])),
+        kinds.map(lambda kind: lambda: Connection(kind, [Reversing(), agreed()])),
     ),
     story=st.lists(calls, max_size=12),
 )
@@ -110,10 +133,12 @@ def test_nothing_but_the_two_errors(make: Callable[[], WSConnection | Connection
         assert isinstance(conn.state, ConnectionState)
 
 
-@given(kind=kinds, data=st.lists(frames | st.binary(max_size=60), max_size=4))
-def test_an_open_connection_raises_nothing_for_what_it_reads(kind: ConnectionType, data: list[bytes]) -> None:
+@given(kind=kinds, hooked=st.booleans(), data=st.lists(frames | st.binary(max_size=60), max_size=4))
+def test_an_open_connection_raises_nothing_for_what_it_reads(
+    kind: ConnectionType, hooked: bool, data: list[bytes]
+) -> None:
     """And when it says that the peer is closing, it may be answered."""
-    conn = end(kind, deflate=True)
+    conn = Connection(kind, [Reversing(), agreed()] if hooked else [agreed()])
     for read in data:
         if conn.state is not ConnectionState.CLOSED:
             conn.receive_data(read)

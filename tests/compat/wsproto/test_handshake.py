@@ -380,27 +380,11 @@ class Plain(Extension):
         self.final = offer
 
 
-class Reversed(Plain):
-    """Would turn each payload round."""
-
-    def frame_inbound_payload_data(self, proto: object, data: bytes) -> bytes:
-        return data[::-1]
-
-
 def test_an_extension_of_someone_else() -> None:
     offered = Plain()
     client, server = opened(offered=[offered], supported=[Plain()])
     assert offered.final == "x-plain; y=1"
     assert receive(client, server.send(TextMessage("x"))) == [TextMessage("x")]
-
-
-def test_an_extension_that_wants_frames_is_refused_before_a_byte_goes_out() -> None:
-    with pytest.raises(LocalProtocolError, match="x-plain overrides frame_inbound_payload_data"):
-        WSConnection(CLIENT).send(Request("localhost", "/", extensions=[Reversed()]))
-    server = waiting()
-    with pytest.raises(LocalProtocolError, match="x-plain overrides"):
-        server.send(AcceptConnection(extensions=[Reversed()]))
-    assert server.send(AcceptConnection())
 
 
 def test_the_hooks_of_the_base_do_nothing() -> None:

@@ -17,7 +17,8 @@ What is different, and why:
 * Ping and Pong may be sent until the closing handshake is complete. Behind it, the end of the byte stream is
   no event of its own.
 * `LocalProtocolError` and `RemoteProtocolError` are all that is raised.
-* Extensions of other makers are negotiated. One that overrides a hook for frames is refused with
+* Extensions of other makers are negotiated, and their hooks for frames are called, at a price in speed, where
+  permessage-deflate stands behind them; in front of them, or with hooks of its own, it is refused with
   `LocalProtocolError`. wsproto's parser and masker (`FrameProtocol`, `FrameDecoder`, ...) do not exist here.
 
 RFC 6455; RFC 7692.

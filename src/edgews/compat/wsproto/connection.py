@@ -21,15 +21,16 @@ from edgews import events as engine
 from edgews.connection import Connection as Engine
 from edgews.connection import Role
 from edgews.events import Delivery
-from edgews.frames import MAX_REASON
+from edgews.frames import MAX_REASON, may_be_sent
 from edgews.handshake import Deflate
 from edgews.limits import MIB, Limits, Timeouts
 from edgews.messages import encode_text
 from edgews.states import Transport
 
 from .events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
-from .extensions import PerMessageDeflate, require_no_hooks
+from .extensions import PerMessageDeflate, has_hooks, require_extension
 from .frame_protocol import LOCAL_ONLY_CLOSE_REASONS, CloseReason, close_reason
+from .hooks import HookedFrames
 from .utilities import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Connection:
         limits: what the peer may cost; None for `default_limits()`. Not known to wsproto.
 
     Raises:
-        LocalProtocolError: an agreed extension that needs frames of its own.
+        LocalProtocolError: extensions that cannot work here, or not in this order.
     """
 
     def __init__(
@@ -107,6 +108,8 @@ class Connection:
         limits: Limits | None = None,
     ) -> None:
         self.client = connection_type is ConnectionType.CLIENT
+        hooked, deflate = _agreed(extensions or [])
+        self._frames = HookedFrames(self.client, hooked) if hooked else None
         self._engine = Engine(
             Role.CLIENT if self.client else Role.SERVER,
             limits=limits or default_limits(),
@@ -114,13 +117,15 @@ class Connection:
             delivery=Delivery.EAGER,
             auto_pong=False,
             auto_close=False,
-            deflate=_agreed(extensions or []),
+            deflate=deflate,
         )
         self._state = ConnectionState.OPEN
         # In order: events, and iterators that have yet to look at what was read.
         self._events: deque[Event | Iterator[Event]] = deque()
         # Whether a message is being sent in pieces.
         self._sending = False
+        # Our Close, where an extension refused what came.
+        self._refusal = b""
         self.receive_data(trailing_data)
 
     @property
@@ -137,19 +142,10 @@ class Connection:
             LocalProtocolError: the state does not allow it, or it cannot go on the wire.
         """
         try:
-            if isinstance(event, Message):
-                if self._state is ConnectionState.OPEN:
-                    return self._send_message(event)
-            elif self._state is not ConnectionState.CLOSED:
-                if isinstance(event, Ping):
-                    return self._engine.send_ping(event.payload)
-                if isinstance(event, Pong):
-                    return self._engine.send_pong(event.payload)
-                if isinstance(event, CloseConnection) and self._state is not ConnectionState.LOCAL_CLOSING:
-                    return self._send_close(event)
+            data = self._encode(event)
         except _WRONG as error:
             raise LocalProtocolError(str(error)) from error
-        raise LocalProtocolError(f"{type(event).__name__} cannot be sent in state {self._state.name}")
+        return data if self._frames is None else self._frames.outgoing(data)
 
     def receive_data(self, data: bytes | None) -> None:
         """Take bytes that were read, or None for the end of the byte stream; `events` has what came of them.
@@ -161,7 +157,10 @@ class Connection:
             self._state = ConnectionState.CLOSED
             self._events.append(self._translate(iter(self._engine.receive_eof())))
         elif self._state in _LISTENING:
+            refusal: CloseReason | None = None
             try:
+                if self._frames is not None:
+                    data, refusal = self._frames.incoming(data)
                 found = self._engine.receive_data(data)
             except TypeError as error:
                 raise LocalProtocolError(str(error)) from error
@@ -172,6 +171,8 @@ class Connection:
                     )
             else:
                 self._events.append(self._translate(found))
+            if refusal is not None:
+                self._events.append(self._refuse(refusal))
         elif self._state is ConnectionState.CLOSED:
             raise LocalProtocolError("the connection is closed already")
 
@@ -190,6 +191,19 @@ class Connection:
                 if waiting and waiting[0] is first:
                     waiting.popleft()
 
+    def _encode(self, event: Event) -> bytes:
+        if isinstance(event, Message):
+            if self._state is ConnectionState.OPEN:
+                return self._send_message(event)
+        elif self._state is not ConnectionState.CLOSED:
+            if isinstance(event, Ping):
+                return self._engine.send_ping(event.payload)
+            if isinstance(event, Pong):
+                return self._engine.send_pong(event.payload)
+            if isinstance(event, CloseConnection) and self._state is not ConnectionState.LOCAL_CLOSING:
+                return self._send_close(event)
+        raise LocalProtocolError(f"{type(event).__name__} cannot be sent in state {self._state.name}")
+
     def _send_message(self, event: Message[str] | Message[bytes | bytearray]) -> bytes:
         if event.message_finished and not self._sending:
             return self._engine.send(event.data)
@@ -200,7 +214,7 @@ class Connection:
     def _send_close(self, event: CloseConnection) -> bytes:
         if self._engine.transport is not Transport.KEEP_OPEN:
             # The peer broke a rule: our Close waits already.
-            data = self._engine.data_to_send()
+            data = self._refusal or self._engine.data_to_send()
         else:
             code: int | None = event.code
             if code == CloseReason.NO_STATUS_RCVD:
@@ -220,10 +234,23 @@ class Connection:
             yield from self._translated(event)
         if self._state in _LISTENING and self._engine.transport is not Transport.KEEP_OPEN:
             # The peer broke a rule, so it is not listened to any more; why is known at the end.
-            opened = self._state is ConnectionState.OPEN
-            self._state = ConnectionState.REMOTE_CLOSING if opened else ConnectionState.CLOSED
+            self._failed()
             for event in self._engine.receive_eof():
                 yield from self._translated(event)
+
+    def _refuse(self, reason: CloseReason) -> Iterator[Event]:
+        """Fail the connection for an extension."""
+        if self._state in _LISTENING:
+            code = reason if may_be_sent(reason) else CloseReason.PROTOCOL_ERROR
+            why = "refused by an extension"
+            self._refusal = self._engine.fail(code, why)
+            self._failed()
+            yield CloseConnection(code, why)
+
+    def _failed(self) -> None:
+        """What the peer did was wrong: we owe it a Close, unless one is out."""
+        opened = self._state is ConnectionState.OPEN
+        self._state = ConnectionState.REMOTE_CLOSING if opened else ConnectionState.CLOSED
 
     def _translated(self, event: engine.Event) -> Iterator[Event]:
         match event:
@@ -254,10 +281,17 @@ class Connection:
                 raise AssertionError(event)
 
 
-def _agreed(extensions: list[Extension]) -> Deflate | None:
-    """Return what was agreed for permessage-deflate."""
+def _agreed(extensions: list[Extension]) -> tuple[list[Extension], Deflate | None]:
+    """Return those that were agreed and have hooks, and what was agreed for permessage-deflate."""
+    hooked: list[Extension] = []
     deflate: Deflate | None = None
     for extension in extensions:
-        if require_no_hooks(extension).enabled() and isinstance(extension, PerMessageDeflate):
+        if not require_extension(extension).enabled():
+            continue
+        if isinstance(extension, PerMessageDeflate):
             deflate = extension.deflate
-    return deflate
+        elif has_hooks(extension):
+            if deflate is not None:
+                raise LocalProtocolError(f"permessage-deflate has to stand behind {extension.name}")
+            hooked.append(extension)
+    return hooked, deflate

@@ -1,8 +1,8 @@
-"""Extensions: any of them is negotiated, and permessage-deflate is the engine's.
+"""Extensions: permessage-deflate is the engine's, and others may have hooks for frames.
 
-An extension that wants to see or change frames by itself (`frame_inbound_header` and its siblings) is refused
-with `LocalProtocolError`: frames are read and written where no hook reaches. The four hooks exist, so that a
-subclass may call its base, and do nothing.
+`hooks` calls them. Where an extension has any, `frame_finished` of the events says nothing, and
+permessage-deflate has to stand behind it. `PerMessageDeflate` itself has no hooks to build upon: the engine
+does what they would do.
 """
 
 from __future__ import annotations
@@ -64,20 +64,21 @@ class Extension(ABC):
 _HOOKS = ("frame_inbound_header", "frame_inbound_payload_data", "frame_inbound_complete", "frame_outbound")
 
 
-def require_no_hooks(extension: object) -> Extension:
-    """Return an extension after making sure that it works without frames of its own.
+def has_hooks(extension: Extension) -> bool:
+    """Say whether an extension wants to see frames."""
+    return any(getattr(type(extension), hook) is not getattr(Extension, hook) for hook in _HOOKS)
+
+
+def require_extension(extension: object) -> Extension:
+    """Return an extension after making sure that it can work here.
 
     Raises:
-        LocalProtocolError: it is none, or it overrides a hook.
+        LocalProtocolError: it is none, or permessage-deflate with hooks.
     """
     if not isinstance(extension, Extension):
         raise LocalProtocolError(f"extensions are Extension objects, not {type(extension).__name__}")
-    for hook in _HOOKS:
-        if getattr(type(extension), hook) is not getattr(Extension, hook):
-            raise LocalProtocolError(
-                f"extension {extension.name} overrides {hook}, which edgews does not call;"
-                " only permessage-deflate can change frames"
-            )
+    if isinstance(extension, PerMessageDeflate) and has_hooks(extension):
+        raise LocalProtocolError("a subclass of PerMessageDeflate cannot have hooks: the engine deflates")
     return extension
 
 

@@ -28,7 +28,7 @@ from edgews.uri import parse_uri
 
 from .connection import Connection, ConnectionState, ConnectionType, default_limits
 from .events import AcceptConnection, Event, RejectConnection, RejectData, Request
-from .extensions import Extension, require_no_hooks
+from .extensions import Extension, require_extension
 from .utilities import LocalProtocolError, RemoteProtocolError, split_comma_header
 
 if TYPE_CHECKING:
@@ -258,7 +258,7 @@ class H11Handshake:
         if asked is None or request is None or self._state is not ConnectionState.CONNECTING or self._failed:
             raise LocalProtocolError("there is no request to accept")
         extra = check_fields(_fields(event.extra_headers))
-        extensions = [require_no_hooks(extension) for extension in event.extensions]
+        extensions = [require_extension(extension) for extension in event.extensions]
         response, _ = accept_response(asked, subprotocol=event.subprotocol)
         fields = [*response.headers, *extra]
         accepts = server_extensions_handshake([str(offer) for offer in request.extensions], extensions)
@@ -306,7 +306,7 @@ class H11Handshake:
             raise LocalProtocolError("the request target must be a path")
         offers = []
         for extension in request.extensions:
-            known = require_no_hooks(extension)
+            known = require_extension(extension)
             parameters = known.offer()
             if parameters is not False:
                 offers.append(known.name if parameters is True else f"{known.name}; {parameters}")
