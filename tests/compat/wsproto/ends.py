@@ -7,6 +7,8 @@ from edgews.compat.wsproto.connection import Connection, ConnectionState, Connec
 from edgews.compat.wsproto.events import AcceptConnection, Event, Request
 from edgews.compat.wsproto.extensions import Extension, PerMessageDeflate
 from edgews.limits import Limits
+from tests import wire
+from tests.handshake_rows import EXTENSIONS, PROTOCOL
 
 TYPES = (ConnectionType.CLIENT, ConnectionType.SERVER)
 
@@ -53,3 +55,10 @@ def opened(
     check(isinstance(answer, AcceptConnection), repr(answer))
     check(client.state is server.state is ConnectionState.OPEN, "not open")
     return client, server
+
+
+def waiting() -> WSConnection:
+    """Return a server with a request to answer."""
+    server = WSConnection(ConnectionType.SERVER)
+    receive(server, wire.request({PROTOCOL: "a, b", EXTENSIONS: "x-plain; y=1, permessage-deflate"}))
+    return server

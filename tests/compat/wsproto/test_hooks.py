@@ -207,6 +207,12 @@ def test_an_extension_refuses(
     assert conn.state is ConnectionState.CLOSED
 
 
+def test_an_extension_refuses_what_stands_behind_a_close() -> None:
+    conn = Connection(SERVER, [Refusing("payload", CloseReason.POLICY_VIOLATION)])
+    assert receive(conn, wire.close(3000) + wire.frame(wire.TEXT, b"x")) == [CloseConnection(3000, "")]
+    assert conn.state is ConnectionState.REMOTE_CLOSING
+
+
 @each_type
 @pytest.mark.parametrize(
     "frame",

@@ -8,6 +8,7 @@ does what they would do.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 
 from edgews.errors import HandshakeError
 from edgews.extensions import FIELD, LEAST_BITS, MOST_BITS, NAME, Agreement, check_answer, choose
@@ -208,3 +209,43 @@ def _checked(bits: int) -> int:
 
 
 SUPPORTED_EXTENSIONS = {PerMessageDeflate.name: PerMessageDeflate}
+
+
+def server_extensions_handshake(requested: Iterable[str], supported: Sequence[Extension]) -> bytes | None:
+    """Let each supported extension accept the first offer of its name that it can.
+
+    Returns:
+        The value of the answer's Sec-WebSocket-Extensions; None if nothing was agreed.
+
+    RFC 6455 §9.1.
+    """
+    accepted: dict[str, str] = {}
+    for offer in requested:
+        name = offer.partition(";")[0].strip(" \t")
+        for extension in supported:
+            if extension.name == name and name not in accepted:
+                parameters = extension.accept(offer)
+                if parameters is True or parameters == "":
+                    accepted[name] = name
+                elif parameters:
+                    accepted[name] = f"{name}; {parameters}"
+    return ", ".join(accepted.values()).encode("ascii") if accepted else None
+
+
+def client_extensions_handshake(accepted: Iterable[str], supported: Sequence[Extension]) -> list[Extension]:
+    """Hand the server's answers to the extensions that were offered.
+
+    Raises:
+        RemoteProtocolError: an extension that was not offered, or that was chosen twice.
+
+    RFC 6455 §4.1 (5.), §9.1.
+    """
+    extensions: list[Extension] = []
+    for answer in accepted:
+        name = answer.partition(";")[0].strip(" \t")
+        extension = next((one for one in supported if one.name == name and one not in extensions), None)
+        if extension is None:
+            raise RemoteProtocolError(f"unrecognized extension {name}")
+        extension.finalize(answer)
+        extensions.append(extension)
+    return extensions

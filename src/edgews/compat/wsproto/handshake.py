@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING
 
 import h11
@@ -28,11 +28,24 @@ from edgews.uri import parse_uri
 
 from .connection import Connection, ConnectionState, ConnectionType, default_limits
 from .events import AcceptConnection, Event, RejectConnection, RejectData, Request
-from .extensions import Extension, require_extension
+from .extensions import (
+    Extension,
+    client_extensions_handshake,
+    require_extension,
+    server_extensions_handshake,
+)
 from .utilities import LocalProtocolError, RemoteProtocolError, split_comma_header
 
 if TYPE_CHECKING:
     from .typing import Headers
+
+__all__ = [
+    "WEBSOCKET_UPGRADE",
+    "WEBSOCKET_VERSION",
+    "H11Handshake",
+    "client_extensions_handshake",
+    "server_extensions_handshake",
+]
 
 WEBSOCKET_VERSION = b"13"
 WEBSOCKET_UPGRADE = b"websocket"
@@ -404,46 +417,6 @@ class H11Handshake:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(client={self.client}, state={self._state})"
-
-
-def server_extensions_handshake(requested: Iterable[str], supported: Sequence[Extension]) -> bytes | None:
-    """Let each supported extension accept the first offer of its name that it can.
-
-    Returns:
-        The value of the answer's Sec-WebSocket-Extensions; None if nothing was agreed.
-
-    RFC 6455 §9.1.
-    """
-    accepted: dict[str, str] = {}
-    for offer in requested:
-        name = offer.partition(";")[0].strip(" \t")
-        for extension in supported:
-            if extension.name == name and name not in accepted:
-                parameters = extension.accept(offer)
-                if parameters is True or parameters == "":
-                    accepted[name] = name
-                elif parameters:
-                    accepted[name] = f"{name}; {parameters}"
-    return ", ".join(accepted.values()).encode("ascii") if accepted else None
-
-
-def client_extensions_handshake(accepted: Iterable[str], supported: Sequence[Extension]) -> list[Extension]:
-    """Hand the server's answers to the extensions that were offered.
-
-    Raises:
-        RemoteProtocolError: an extension that was not offered, or that was chosen twice.
-
-    RFC 6455 §4.1 (5.), §9.1.
-    """
-    extensions: list[Extension] = []
-    for answer in accepted:
-        name = answer.partition(";")[0].strip(" \t")
-        extension = next((one for one in supported if one.name == name and one not in extensions), None)
-        if extension is None:
-            raise RemoteProtocolError(f"unrecognized extension {name}")
-        extension.finalize(answer)
-        extensions.append(extension)
-    return extensions
 
 
 def _fields(headers: Iterable[tuple[bytes | str, bytes | str]]) -> Fields:
