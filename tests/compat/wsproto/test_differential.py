@@ -265,8 +265,8 @@ def test_every_public_name_is_there(module: str) -> None:
 
 
 def test_the_same_version() -> None:
-    """The facade says whose API it has; the tests run against that one."""
-    assert facade.__version__ == original().__version__
+    """The facade says whose API it has, and these tests run against that one."""
+    assert facade.__version__.rpartition(".")[0] == original().__version__.rpartition(".")[0]
 
 
 def test_the_same_numbers() -> None:
