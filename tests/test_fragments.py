@@ -20,7 +20,7 @@ from . import wire
 from .engines import NO_TIMERS, both_roles, make, peer_close, peer_frame
 from .test_session import Owner, opened
 
-IN_PIECES = [Delivery.FRAGMENTS, Delivery.STREAM]
+IN_PIECES = [Delivery.FRAGMENTS, Delivery.STREAM, Delivery.EAGER]
 
 # A message as the payloads of its frames.
 texts = st.lists(st.text(alphabet="aé€😀", max_size=5), min_size=1, max_size=4)

@@ -189,7 +189,7 @@ class Connection(Incoming):
     @property
     def delivery(self) -> Delivery:
         """In which pieces messages are delivered."""
-        return self._delivery
+        return Delivery.EAGER if self._runs and self._delivery is Delivery.STREAM else self._delivery
 
     @property
     def sending_fragments(self) -> bool:

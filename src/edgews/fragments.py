@@ -49,6 +49,11 @@ class FragmentSession(Session):
         # A piece found no room, so no further one fits behind those that did.
         self._cut = False
 
+    def receive_data(self, data: BytesLike) -> bool:
+        """Take bytes that were read; `Session` says more."""
+        self._feed(self.conn.receive_data(data))
+        return False
+
     def take(self) -> str | bytes | None:
         """Return the next whole message; the rest of one that was begun in fragments is skipped."""
         while (piece := super().take()) is not None:
@@ -75,13 +80,18 @@ class FragmentSession(Session):
         return None
 
     def _handle(self, event: Event) -> None:
-        if not isinstance(event, Fragment):
-            super()._handle(event)
-            return
+        match event:
+            case Fragment(piece, final):
+                pass
+            case str() | bytes():
+                piece, final = event, True
+            case _:
+                super()._handle(event)
+                return
         self._cut = self._cut or self.full
         if not self._cut:
-            self._finals.append(event.final)
-            self._keep(event.data)
+            self._finals.append(final)
+            self._keep(piece)
             self._changed()
 
     def _joined(self) -> str | bytes:
