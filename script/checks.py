@@ -28,6 +28,8 @@ OUTSIDE = ("browser", "foreign", "node", "packaging", "sanitizer")
 PEERS = ("hypercorn", "trio_websocket", "uvicorn", "websockets", "wsproto")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 COMPILERS = ("clang", "gcc", "cc")
+# What tests with the marker `peers` import; uvloop is not everywhere.
+PEERS = ("fastapi", "httptools", "starlette", "uvicorn", "websockets", "wsproto")
 
 # Seconds for one part; one that takes this long hangs.
 TIMEOUT = 600
