@@ -1,22 +1,18 @@
-"""How connections end: by the application, by the client, by the server, and by nobody in particular."""
+"""How connections end: by the client, and by the application."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 from uvicorn.protocols.utils import ClientDisconnected
 
 from tests import wire
-from tests.compat.uvicorn.clients import KINDS
 from tests.compat.uvicorn.serving import LOOPS, App, Impatient, Receive, Seen, Send, running, until
 from tests.raw import TIMEOUT, Raw
-from tests.sync.harness import AUTHORITY, HOST, client_context
 
 pytestmark = [pytest.mark.peers, pytest.mark.parametrize("loop", LOOPS)]
 
@@ -338,121 +334,6 @@ def test_one_task_receives_at_a_time(loop: str) -> None:
         assert raw.read_frame() == (wire.TEXT, b"hello")
         raw.send(wire.frame(wire.TEXT, b"answer"))
         assert raw.read_frame() == (wire.CLOSE, (1000).to_bytes(2, "big"))
-
-
-# By the server
-
-
-def test_shutting_down_closes_with_1012(loop: str) -> None:
-    seen = Seen(listens)
-    with running(seen, loop=loop) as served, Raw.open(served.address) as raw:
-        served.shut()
-        assert raw.read_frame() == (wire.CLOSE, (1012).to_bytes(2, "big"))
-        raw.send(wire.close(1012))
-        assert raw.read_rest() == b""
-        raw.close()
-        *_, end, error = seen.rest()
-        assert (end["type"], end["code"]) == ("websocket.disconnect", 1012)
-        assert type(error) is ClientDisconnected
-        served.thread.join()
-
-
-def test_shutting_down_does_not_wait_for_a_client_for_ever(loop: str) -> None:
-    with running(listens, loop=loop, ws=Impatient) as served, Raw.open(served.address):
-        served.shut()
-        served.thread.join()
-
-
-def test_shutting_down_before_the_answer(loop: str) -> None:
-    seen = Seen(waits)
-    with running(seen, loop=loop) as served, Raw.connect(served.address) as raw:
-        raw.send(wire.request())
-        assert seen.next() == {"type": "websocket.connect"}
-        served.shut()
-        assert raw.read_head().startswith(b"HTTP/1.1 503 ")
-        raw.read_rest()
-        raw.close()
-        end, error = seen.rest()
-        assert (end["type"], end["code"]) == ("websocket.disconnect", 1006)
-        assert type(error) is ClientDisconnected
-        served.thread.join()
-
-
-def test_accepting_after_shutting_down(loop: str) -> None:
-    asked, shut = threading.Event(), threading.Event()
-
-    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        asked.set()
-        await asyncio.get_running_loop().run_in_executor(None, shut.wait, TIMEOUT)
-        await send(ACCEPT)
-
-    seen = Seen(app)
-    with running(seen, loop=loop) as served, Raw.connect(served.address) as raw:
-        raw.send(wire.request())
-        assert asked.wait(TIMEOUT)
-        served.shut()
-        assert raw.read_head().startswith(b"HTTP/1.1 503 ")
-        shut.set()
-        (error,) = seen.rest()
-        assert type(error) is ClientDisconnected
-        raw.close()
-        served.thread.join()
-
-
-def test_an_application_that_does_not_end(loop: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Uvicorn cancels it when its time is up; that is no fault of the application."""
-
-    async def app(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        await receive()
-        await send(ACCEPT)
-        await asyncio.get_running_loop().create_future()
-
-    with running(app, loop=loop, timeout_graceful_shutdown=1) as served, Raw.open(served.address) as raw:
-        served.shut()
-        assert raw.read_frame() == (wire.CLOSE, (1012).to_bytes(2, "big"))
-        raw.send(wire.close(1012))
-        assert raw.read_rest() == b""
-        raw.close()
-        served.thread.join()
-    assert "Exception in ASGI application\n" not in caplog.messages
-
-
-# With TLS
-
-
-@pytest.fixture
-def tls(tmp_path: Path) -> dict[str, str]:
-    certificate: trustme.LeafCert = AUTHORITY.issue_cert(HOST)
-    key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
-    certificate.private_key_pem.write_to_path(key)
-    certificate.cert_chain_pems[0].write_to_path(chain)
-    return {"ssl_keyfile": str(key), "ssl_certfile": str(chain)}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_tls(loop: str, kind: str, tls: dict[str, str]) -> None:
-    async def echo(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        await receive()
-        await send(ACCEPT)
-        while (message := await receive())["type"] == "websocket.receive":
-            await send({**message, "type": "websocket.send"})
-
-    async def main(uri: str) -> None:
-        async with KINDS[kind].open(uri, tls=client_context()) as client:
-            for message in ("hello", b"\x00", "x" * 200_000):
-                await client.send(message)
-                assert await client.recv() == message
-            await client.close(4000, "bye")
-            assert (await client.ended())[0] == 4000
-        async with KINDS[kind].open(uri, tls=client_context()) as client:
-            client.drop()
-
-    seen = Seen(echo)
-    with running(seen, loop=loop, **tls) as served:
-        asyncio.run(main(served.uri()))
-        assert seen.rest()[-1] == {"type": "websocket.disconnect", "code": 4000, "reason": "bye"}
-        assert seen.rest()[-1]["code"] == 1006
-    assert seen.scope["scheme"] == "wss"
 
 
 # Many

@@ -77,6 +77,18 @@ def test_long_messages_stop_it_earlier() -> None:
             assert raw.read_frame() == (wire.BINARY, bytes(65536))
 
 
+def test_without_a_limit_only_bytes_count() -> None:
+    busy = Busy()
+    with running(busy, ws_max_queue=0) as served, Raw.open(served.address) as raw:
+        (connection,) = list(served.state.connections)
+        raw.send(wire.frame(wire.TEXT, b"a") * 1000)
+        until(lambda: len(connection._session._inbox) == 1000, "they do not come")
+        assert connection._reading
+        busy.free.set()
+        for _ in range(1000):
+            assert raw.read_frame() == (wire.TEXT, b"a")
+
+
 @pytest.mark.parametrize("loop", LOOPS)
 def test_all_that_came_before_a_close_is_answered_before_it(loop: str) -> None:
     """Also if it comes in one read."""
