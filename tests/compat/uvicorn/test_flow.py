@@ -101,6 +101,24 @@ def test_all_that_came_before_a_close_is_answered_before_it(loop: str) -> None:
         assert raw.read_rest() == b""
 
 
+@pytest.mark.parametrize("loop", LOOPS)
+def test_an_application_that_only_sends_lets_others_run(loop: str) -> None:
+    turns: list[None] = []
+
+    async def sends(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        await receive()
+        await send(ACCEPT)
+        asyncio.get_running_loop().call_soon(turns.append, None)
+        # Far too little to fill the socket, so nothing has to be waited for.
+        for _ in range(1000):
+            await send({"type": "websocket.send", "text": "" if turns else "alone"})
+
+    with running(sends, loop=loop) as served, Raw.open(served.address) as raw:
+        while (frame := raw.read_frame()) == (wire.TEXT, b"alone"):
+            pass
+        assert frame == (wire.TEXT, b"")
+
+
 def test_pings_keep_a_connection_that_answers() -> None:
     with (
         running(listens, ws_ping_interval=0.02, ws_ping_timeout=TIMEOUT) as served,
