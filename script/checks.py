@@ -24,10 +24,19 @@ ROOT = Path(__file__).resolve().parent.parent
 # difference: they run once.
 OUTSIDE = ("browser", "foreign", "node", "packaging", "sanitizer")
 
-# What tests with the marker `peers` import; uvloop is not everywhere.
-PEERS = ("hypercorn", "trio_websocket", "uvicorn", "websockets", "wsproto")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 COMPILERS = ("clang", "gcc", "cc")
+# What tests with the marker `peers` import; uvloop is not everywhere.
+PEERS = (
+    "fastapi",
+    "httptools",
+    "hypercorn",
+    "starlette",
+    "trio_websocket",
+    "uvicorn",
+    "websockets",
+    "wsproto",
+)
 
 # Seconds for one part; one that takes this long hangs.
 TIMEOUT = 600

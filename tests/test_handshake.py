@@ -450,6 +450,26 @@ def test_some_statuses_have_no_body(status: int) -> None:
         reject_response(request(), status, (), "x")
 
 
+def test_a_body_in_chunks_has_no_length() -> None:
+    answer = reject_response(request(), 403, (), b"no", chunked=True)
+    assert answer.body == b"no"
+    assert list(answer.headers) == [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Transfer-Encoding", "chunked"),
+        ("Connection", "close"),
+    ]
+    # Of what type it is has to be said before it is known whether anything comes.
+    assert reject_response(request(), 403, chunked=True).headers.has("Content-Type")
+
+
+def test_where_there_are_no_chunks() -> None:
+    for asked in (request(method="HEAD"), request(http_version="1.0"), connect()):
+        with pytest.raises(InvalidValueError, match="chunks"):
+            reject_response(asked, 403, chunked=True)
+    with pytest.raises(InvalidValueError, match="no body"):
+        reject_response(request(), 204, chunked=True)
+
+
 @pytest.mark.parametrize("status", [-1, 0, 99, 100, 101, 199, 600, 1000])
 def test_statuses_that_answer_nothing(status: int) -> None:
     with pytest.raises(InvalidValueError, match="200-599"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.headers import Headers
-from edgews.http1 import RequestReader, ResponseReader, encode_response
+from edgews.http1 import RequestReader, ResponseReader, encode_chunk, encode_response
 from edgews.limits import Limits
 
 from . import wire
@@ -343,3 +343,21 @@ def test_h11_reads_the_responses_that_are_written(
 )
 def test_the_status_line(status: int, line: bytes) -> None:
     assert encode_response(Response(status, Headers())) == line + b"\r\n\r\n"
+
+
+@given(st.lists(st.binary(max_size=300), max_size=8))
+def test_chunks_are_what_h11_reads(chunks: list[bytes]) -> None:
+    head = encode_response(Response(200, Headers({"Transfer-Encoding": "chunked"})))
+    parts = [encode_chunk(chunk, False) for chunk in chunks]
+    for data in (
+        b"".join([*parts, encode_chunk(b"", True)]),
+        b"".join([*parts, encode_chunk(b"last", True)]),
+    ):
+        parser = h11.Connection(h11.CLIENT)
+        parser.send(h11.Request(method="GET", target="/", headers=[("Host", "x")]))
+        parser.receive_data(head + data)
+        body = b""
+        while not isinstance(event := parser.next_event(), h11.EndOfMessage):
+            if isinstance(event, h11.Data):
+                body += event.data
+        assert body == b"".join([*chunks, b"last" if data.endswith(b"last\r\n0\r\n\r\n") else b""])

@@ -18,6 +18,7 @@ from edgews import (
     InvalidValueError,
     Limits,
     PerMessageDeflate,
+    Rejected,
     Request,
     ServerConnection,
     Side,
@@ -29,7 +30,7 @@ from edgews import (
 )
 
 from . import wire
-from .handshakes import GOOD, PLAIN, accept_for, ask, end, fields, octets, opened_server, refused
+from .handshakes import GOOD, PLAIN, accept_for, ask, asking, end, fields, octets, opened_server, refused
 from .handshakes import HELLO_TO_SERVER as HELLO
 
 SWITCHED = (
@@ -255,6 +256,80 @@ def test_the_client_may_never_end_its_stream_after_a_rejection() -> None:
     assert server.transport is Transport.CLOSE
 
 
+# A body in pieces
+
+pieces = st.lists(st.binary(max_size=300) | st.text(max_size=20).filter(str.isascii), max_size=6)
+
+
+@given(st.binary(max_size=50), pieces, st.binary(max_size=50))
+def test_a_refusal_in_pieces(first: bytes, between: list[bytes | str], last: bytes) -> None:
+    """A client, and h11 in it, has the last word on what they are together."""
+    server, _ = ask()
+    written = server.reject(503, headers={"Content-Type": "text/html", "X": "y"}, body=first, final=False)
+    for piece in between:
+        assert server.transport is Transport.KEEP_OPEN
+        written += server.send_body(piece, final=False)
+    written += server.send_body(last, final=True)
+    assert server.transport is Transport.HALF_CLOSE
+    assert server.bytes_sent == len(written)
+    assert {"x": ["y"], "content-type": ["text/html"], "connection": ["close"]}.items() <= fields(
+        written
+    ).items()
+    (rejected,) = [event for event in asking().receive_data(written) if isinstance(event, Rejected)]
+    middle = [piece.encode() if isinstance(piece, str) else piece for piece in between]
+    assert rejected.response.status == 503
+    assert rejected.response.body == b"".join([first, *middle, last])
+    cause = end(server)
+    assert (cause.kind, cause.initiator) == (CauseKind.HANDSHAKE_REFUSED, Side.LOCAL)
+    assert cause.detail == "the server answered 503"
+
+
+def test_what_comes_meanwhile_is_dropped() -> None:
+    server, _ = ask()
+    server.reject(403, final=False)
+    for _ in range(100):
+        assert list(server.receive_data(HELLO * 100)) == []
+    assert server.data_to_send() == b""
+    assert server.send_body(b"no", final=True) == b"2\r\nno\r\n0\r\n\r\n"
+    assert list(server.receive_data(HELLO)) == []
+
+
+def test_a_client_that_goes_meanwhile() -> None:
+    server, _ = ask()
+    server.reject(403, final=False)
+    (last,) = server.receive_eof()
+    assert isinstance(last, Disconnected)
+    assert last.cause.kind is CauseKind.HANDSHAKE_REFUSED
+    with pytest.raises(StateError):
+        server.send_body(b"no", final=True)
+
+
+def test_a_body_that_takes_too_long() -> None:
+    server, _ = ask(timeouts=Timeouts(open=3))
+    assert list(server.handle_timeout(100)) == []
+    server.reject(403, final=False)
+    (last,) = server.handle_timeout(103)
+    assert isinstance(last, Disconnected)
+    assert server.data_to_send() == b""
+    assert server.transport is Transport.CLOSE
+
+
+def test_a_body_that_was_not_begun_or_has_ended() -> None:
+    whole, _ = ask()
+    whole.reject(403, body=b"no")
+    ended, _ = ask()
+    ended.reject(403, final=False)
+    ended.send_body(b"no", final=True)
+    for server in (ServerConnection(), ask()[0], whole, ended, opened_server()):
+        before = server.bytes_sent
+        with pytest.raises(StateError):
+            server.send_body(b"no", final=True)
+        assert server.bytes_sent == before
+    for misuse in (ended.accept, lambda: ended.reject(403)):
+        with pytest.raises(StateError):
+            misuse()
+
+
 # Misuse changes nothing
 
 
@@ -267,6 +342,7 @@ def test_the_client_may_never_end_its_stream_after_a_rejection() -> None:
         lambda server: server.reject(101),
         lambda server: server.reject(999),
         lambda server: server.reject(204, body="x"),
+        lambda server: server.reject(204, final=False),
         lambda server: server.reject(403, headers={"Content-Length": "3"}),
         lambda server: server.reject(403, headers={"X": "\x00"}),
     ],

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from edgews import CauseKind, Role
-from edgews.session import ANSWER_TIME, HIGH_WATER, LOW_WATER, MESSAGE_COST
+from edgews import CauseKind, Role, ServerConnection
+from edgews.session import ANSWER_TIME, HIGH_WATER, LOW_WATER, MESSAGE_COST, Session
 
 from . import wire
 from .cost import peak_memory
@@ -72,6 +72,21 @@ def test_each_message_costs_more_than_its_bytes(role: Role, way: str) -> None:
     assert owner.session.full
     assert not owner.session.reading
     assert owner.receive() == [b""] * count
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 32, 100])
+def test_a_message_may_cost_so_much_that_few_fit(count: int) -> None:
+    session = Session(ServerConnection(), lambda: None)
+    session.message_cost = -(-HIGH_WATER // count)
+    session.receive_data(wire.request())
+    session.accept(None, ())
+    for _ in range(count):
+        assert session.reading
+        session.receive_data(whole(Role.SERVER, b""))
+    assert session.full
+    while session.take() is not None:
+        pass
+    assert session.reading
 
 
 @every_way

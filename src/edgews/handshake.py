@@ -222,30 +222,40 @@ def accept_response(
 
 
 def reject_response(
-    request: Request, status: int, headers: HeadersLike = (), body: str | bytes = b""
+    request: Request,
+    status: int,
+    headers: HeadersLike = (),
+    body: str | bytes = b"",
+    *,
+    chunked: bool = False,
 ) -> Response:
     """Answer a request with something else than a WebSocket connection, an HTML page for example.
 
     Args:
         status: 200-599, to an extended CONNECT 300-599.
         headers: further fields; without a Content-Type, a body is `text/plain` in UTF-8.
+        chunked: say that the body, of which `body` is only the beginning, comes in chunks.
 
     Raises:
-        InvalidValueError: a status or field that may not be sent.
+        InvalidValueError: a status or field that may not be sent, or chunks where there can be none.
 
-    RFC 6455 §4.2.2; RFC 9110 §15.
+    RFC 6455 §4.2.2; RFC 9110 §15; RFC 9112 §7.1.
     """
     if status not in range(200, 600):
         raise InvalidValueError(f"status {status} cannot answer; use 200-599")
     if request.protocol is not None and status < 300:
         raise InvalidValueError(f"status {status} accepts an extended CONNECT instead of rejecting it")
     octets = body.encode("utf-8", "replace") if isinstance(body, str) else body
-    if status in (204, 304) and octets:
+    if status in (204, 304) and (octets or chunked):
         raise InvalidValueError(f"a response with status {status} has no body")
+    if chunked and (request.http_version != "1.1" or request.method == "HEAD"):
+        raise InvalidValueError("only HTTP/1.1 has chunks, and an answer to HEAD has no body")
     fields = list(check_fields(headers))
-    if octets and not Headers(fields).has("Content-Type"):
+    if (octets or chunked) and not Headers(fields).has("Content-Type"):
         fields.append(("Content-Type", "text/plain; charset=utf-8"))
-    if status not in (204, 304):
+    if chunked:
+        fields.append(("Transfer-Encoding", "chunked"))
+    elif status not in (204, 304):
         fields.append(("Content-Length", str(len(octets))))
     if request.protocol is None:
         fields.append(("Connection", "close"))

@@ -313,3 +313,12 @@ def encode_response(response: Response) -> bytes:
     lines = [f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body
+
+
+def encode_chunk(data: bytes, final: bool) -> bytes:
+    """Return a piece of a body, and what ends the body behind the last one.
+
+    RFC 9112 §7.1.
+    """
+    chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    return chunk + b"0\r\n\r\n" if final else chunk

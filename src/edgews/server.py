@@ -14,7 +14,7 @@ from .events import Cause, CauseKind, Delivery, Event, Request, Response, Side
 from .extensions import PerMessageDeflate
 from .handshake import UPGRADE_FIELDS, accept_response, check_request, check_target, refusal, reject_response
 from .headers import Headers, HeadersLike
-from .http1 import RequestReader, encode_response
+from .http1 import RequestReader, encode_chunk, encode_response
 from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from .states import OPEN, Input
 
@@ -36,7 +36,7 @@ class ServerConnection(Connection):
         limits, timeouts, delivery, auto_pong, auto_close: as for `Connection`.
     """
 
-    __slots__ = ("_compression", "_origins", "_reader", "_request", "subprotocol")
+    __slots__ = ("_answering", "_compression", "_origins", "_reader", "_request", "subprotocol")
 
     def __init__(
         self,
@@ -63,6 +63,8 @@ class ServerConnection(Connection):
         # Both live until the handshake is over.
         self._reader: RequestReader | None = RequestReader(limits)
         self._request: Request | None = None
+        # A response is on its way whose body is not whole yet.
+        self._answering = False
         self.subprotocol: str | None = None
         self._timers.start_open()
 
@@ -116,7 +118,9 @@ class ServerConnection(Connection):
         self._start(deflate)
         return self._out(encode_response(response))
 
-    def reject(self, status: int, *, headers: HeadersLike = (), body: str | bytes = b"") -> bytes:
+    def reject(
+        self, status: int, *, headers: HeadersLike = (), body: str | bytes = b"", final: bool = True
+    ) -> bytes:
         """Answer with another HTTP response than the one that opens the connection.
 
         `transport` asks for a half-close next; `Disconnected` follows when the client ends its stream.
@@ -124,23 +128,55 @@ class ServerConnection(Connection):
         Args:
             status: 200-599.
             headers: further fields; a body is `text/plain` in UTF-8 unless they say otherwise.
+            final: False if more of the body follows, with `send_body`; it then goes out in chunks.
 
         Returns:
             Bytes to write now.
 
         Raises:
             StateError: there is no request to answer.
-            InvalidValueError: a status or field that may not be sent.
+            InvalidValueError: a status or field that may not be sent, or a body in pieces where there can
+                be none: to HEAD, in HTTP/1.0, with status 204 or 304.
 
         RFC 6455 §4.2.2.
         """
         request = self._unanswered()
-        response = reject_response(request, status, headers, body)
+        response = reject_response(request, status, headers, body, chunked=not final)
         if request.is_upgrade:
             cause = Cause(CauseKind.HANDSHAKE_REFUSED, Side.LOCAL, f"the server answered {status}")
         else:
             cause = Cause(CauseKind.NO_UPGRADE, Side.PEER, f"a plain HTTP request, answered with {status}")
-        return self._answer(response, cause)
+        if final:
+            return self._answer(response, cause)
+        self._answering = True
+        self._request = None
+        self._cause = cause
+        response.body = encode_chunk(response.body, False)
+        return self._out(encode_response(response))
+
+    def send_body(self, data: str | bytes, *, final: bool) -> bytes:
+        """Send a piece of a body that `reject` has begun.
+
+        Args:
+            data: a `str` goes out in UTF-8.
+            final: whether the body ends here.
+
+        Returns:
+            Bytes to write now.
+
+        Raises:
+            StateError: no body was begun, it has ended, or the client has gone.
+
+        RFC 9112 §7.1.
+        """
+        if not self._answering or self._halves != OPEN:
+            raise StateError("there is no response whose body could go on")
+        chunk = self._out(
+            encode_chunk(data.encode("utf-8", "replace") if isinstance(data, str) else data, final)
+        )
+        if final:
+            self._answered()
+        return chunk
 
     def _unanswered(self) -> Request:
         if self._request is None or self._halves != OPEN:
@@ -153,6 +189,8 @@ class ServerConnection(Connection):
             return
         reader = self._reader
         data, self._buffer, self._at = self._buffer[self._at :], b"", 0
+        if self._answering:
+            return
         if reader is None:
             # The request waits for its answer, and frames for the request.
             self._buffer = data
@@ -194,9 +232,12 @@ class ServerConnection(Connection):
         self._reader = self._request = None
         self._cause = cause
         answer = self._out(encode_response(response))
+        self._answered()
+        return answer
+
+    def _answered(self) -> None:
         self._step(Input.SEND_EOF)
         self._timers.start_close()
-        return answer
 
     def _open_timed_out(self) -> None:
         request = self._request

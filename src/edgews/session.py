@@ -51,6 +51,8 @@ class Session:
         response: the server's answer, for a client.
         opened: whether the opening handshake was successful.
         closed: how the connection ended, None as long as it has not.
+        message_cost: what a message takes of the inbox beside its size, so that no more than `HIGH_WATER`
+            divided by it fit. To be set before the first one comes.
         full: whether so much waits to be taken that the peer has to wait.
         pings: the Pings that somebody waits for, and whether they were answered.
     """
@@ -67,6 +69,7 @@ class Session:
         "closed",
         "conn",
         "full",
+        "message_cost",
         "opened",
         "pings",
         "request",
@@ -81,6 +84,7 @@ class Session:
         self.closed: Disconnected | None = None
         self.pings: dict[bytes, bool] = {}
         self._changed = changed
+        self.message_cost = MESSAGE_COST
         # Messages, of which so many are taken already. A deque that is empty takes up 700 bytes.
         self._inbox: list[str | bytes] = []
         self._taken = 0
@@ -117,7 +121,7 @@ class Session:
             # Messages alone, as most often: there is nothing behind them that could have to wait.
             self._inbox.extend(events)
             for message in events:
-                self._cost += len(message) + MESSAGE_COST
+                self._cost += len(message) + self.message_cost
             if self._cost >= HIGH_WATER:
                 self.full = True
             self._busy = True
@@ -187,7 +191,7 @@ class Session:
         elif self._taken == _TAKEN:
             del inbox[:_TAKEN]
             self._taken = 0
-        self._cost -= len(message) + MESSAGE_COST
+        self._cost -= len(message) + self.message_cost
         self._busy = True
         if self.full and self._cost <= LOW_WATER:
             self.full = False
@@ -295,7 +299,7 @@ class Session:
     def _keep(self, message: str | bytes) -> None:
         if not self.full:
             self._inbox.append(message)
-            self._cost += len(message) + MESSAGE_COST
+            self._cost += len(message) + self.message_cost
             self.full = self._cost >= HIGH_WATER
             self._busy = True
 

@@ -178,7 +178,11 @@ class Link(asyncio.Protocol):
         elif state is Transport.HALF_CLOSE and self._drained is None and not self._ended:
             self._ended = True
             if transport.can_write_eof():
-                transport.write_eof()
+                try:
+                    transport.write_eof()
+                except OSError:
+                    # The peer has reset the connection, and nobody reads who would notice.
+                    transport.abort()
             else:
                 self._close(transport)
         self._read_on(transport)

@@ -37,7 +37,7 @@ _log = logging.getLogger("edgews.asyncio")
 T = TypeVar("T")
 
 # After so many messages that found room, a task that only sends lets others run.
-_TURN = 128
+TURN = 128
 
 
 class Owner(Protocol):
@@ -217,10 +217,8 @@ class WebSocket(Link, Status):
             return
         self._put(data)
         self._sent += 1
-        if self._drained is not None:
-            await asyncio.shield(self._drained)
-        elif self._sent % _TURN == 0:
-            await asyncio.sleep(0)
+        if self._drained is not None or self._sent % TURN == 0:
+            await self._make_room()
 
     async def recv(self) -> str | bytes:
         """Return the next message: a `str` for text, `bytes` for binary.
@@ -415,6 +413,13 @@ class WebSocket(Link, Status):
         """Drop the connection without a word."""
         if self._transport is not None:
             self._transport.abort()
+
+    async def _make_room(self) -> None:
+        """Wait until the peer has taken enough of what was sent, and let others run in any case."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+        else:
+            await asyncio.sleep(0)
 
     async def _end(self) -> ConnectionClosed:
         return ConnectionClosed(await self.wait_closed())
