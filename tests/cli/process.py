@@ -8,13 +8,22 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from tests.raw import TIMEOUT, check
 
 EDGEWS = [sys.executable, "-m", "edgews"]
+EXTRA = ("prompt_toolkit", "rich")
+
+
+def command(hide: Sequence[str] = ()) -> list[str]:
+    """Return the start of a command line, as on a machine where the packages `hide` are not installed."""
+    if not hide:
+        return EDGEWS
+    code = f"import sys; sys.modules.update(dict.fromkeys({list(hide)!r})); import edgews.cli as cli; "
+    return [sys.executable, "-c", code + "sys.exit(cli.main())"]
 
 
 @dataclass
@@ -24,6 +33,7 @@ class Echo:
     process: subprocess.Popen[str]
     ws: str
     http: str
+    name: str
 
     @property
     def address(self) -> tuple[str, int]:
@@ -38,9 +48,9 @@ def output_of(process: subprocess.Popen[str]) -> IO[str]:
 
 
 @contextlib.contextmanager
-def echo(*options: str) -> Iterator[Echo]:
+def echo(*options: str, hide: Sequence[str] = ()) -> Iterator[Echo]:
     process = subprocess.Popen(
-        [*EDGEWS, "echo", "--port", "0", *options],
+        [*command(hide), "echo", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,7 +58,7 @@ def echo(*options: str) -> Iterator[Echo]:
     try:
         lines = [output_of(process).readline() for _ in range(3)]
         check("Ctrl-C" in lines[2], f"printed {lines}")
-        yield Echo(process, *(line.split()[-1] for line in lines[:2]))
+        yield Echo(process, *(line.split()[-1] for line in lines[:2]), lines[2].partition(" serves;")[0])
     finally:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=TIMEOUT)
@@ -56,9 +66,11 @@ def echo(*options: str) -> Iterator[Echo]:
         check(outcome == ("stopped.\n", "", 0), f"ended with {outcome}")
 
 
-def run(*arguments: str, input: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str, input: bytes = b"", hide: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*EDGEWS, *arguments],
+        [*command(hide), *arguments],
         input=input,
         capture_output=True,
         timeout=TIMEOUT,

@@ -39,7 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "echo":
-            return echo.run(options.host, options.port, deflate=options.deflate, max_size=options.max_size)
+            return echo.run(
+                options.host,
+                options.port,
+                adapter=options.adapter,
+                deflate=options.deflate,
+                max_size=options.max_size,
+            )
         return connect.run(
             options.uri, deflate=options.deflate, max_size=options.max_size, timeout=options.timeout
         )
@@ -80,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
         type=_port,
         default=8765,
         help="port to listen on (default: %(default)s); 0: a free one",
+    )
+    server.add_argument(
+        "--adapter",
+        choices=echo.ADAPTERS,
+        default=echo.ADAPTERS[0],
+        help="what serves: asyncio, on uvloop where that is installed; trio, which needs edgews[trio]; or a "
+        "thread for each connection (default: %(default)s)",
     )
     client = commands.add_parser(
         "connect",
