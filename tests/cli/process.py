@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
+import select
 import signal
 import subprocess
 import sys
@@ -79,14 +81,18 @@ def run(
 
 
 class Terminal:
-    """A command at a terminal, where someone types."""
+    """A command at a terminal, where someone types.
 
-    def __init__(self, *arguments: str) -> None:
+    It answers no question about its cursor, so that nobody asks.
+    """
+
+    def __init__(self, *arguments: str, hide: Sequence[str] = (), **environment: str) -> None:
         ours, theirs = pty.openpty()
         self._ours = ours
         self.shown = b""
         self.process = subprocess.Popen(
-            [*EDGEWS, *arguments],
+            [*command(hide), *arguments],
+            env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **environment},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -99,8 +105,18 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def wait_for(self, text: str) -> None:
-        while text.encode() not in self.shown:
+        while text.encode() not in self.plain:
             check(self._read(), f"the command ended without {text!r}: {self.shown!r}")
+
+    def wait_for_editor(self) -> None:
+        """Wait until keys go to the line editor, which asks for bracketed paste after each message."""
+        while self.shown.rfind(b"\x1b[?2004h") <= self.shown.rfind(b"bytes: "):
+            check(self._read(), f"the command ended without an editor: {self.shown!r}")
+
+    @property
+    def plain(self) -> bytes:
+        """What was shown, without styles."""
+        return re.sub(rb"\x1b\[[0-9;]*m", b"", self.shown)
 
     def wait(self) -> int:
         """Return the exit code, after everything was shown."""
@@ -110,6 +126,9 @@ class Terminal:
         return self.process.wait(TIMEOUT)
 
     def _read(self) -> bool:
+        if not select.select([self._ours], [], [], TIMEOUT)[0]:
+            self.process.kill()
+            raise AssertionError(f"nothing more came: {self.shown!r}")
         try:
             data = os.read(self._ours, 65536)
         except OSError:

@@ -212,6 +212,8 @@ class TestArguments:
             ["connect"],
             ["connect", "--timeout", "0", "ws://x/"],
             ["connect", "--timeout", "nan", "ws://x/"],
+            ["connect", "--wait", "-1", "ws://x/"],
+            ["connect", "--header", "nonsense", "ws://x/"],
         ],
     )
     def test_wrong_ones(self, arguments: list[str]) -> None:
