@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edgews.cli import connect, echo
+from edgews.cli import connect, doctor, echo
 from edgews.cli.arguments import parser
 
 
@@ -30,4 +30,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-_COMMANDS: dict[str, Callable[..., int]] = {"echo": echo.run, "connect": connect.run}
+_COMMANDS: dict[str, Callable[..., int]] = {"echo": echo.run, "connect": connect.run, "doctor": doctor.run}

@@ -15,12 +15,15 @@ examples:
   edgews echo                              an echo server, and a page to try it in a browser
   edgews connect ws://127.0.0.1:8765/      type lines, see what comes; Ctrl-D closes
   echo hi | edgews connect wss://example.com/
+  edgews doctor wss://example.com/         what is wrong with this server, and what to change
 
 `edgews COMMAND --help` has more of them.
 
 exit codes:
-  0  closed with 1000, 1001 or no code     1  the connection failed or was refused
-  2  wrong arguments, or no such address   130  Ctrl-C in `edgews connect`
+  0    closed with 1000, 1001 or no code; nothing is wrong
+  1    the connection failed or was refused; something is wrong
+  2    wrong arguments, no such address, or a package is missing
+  130  Ctrl-C, except in `edgews echo`
 """
 
 _ECHO_EXAMPLES = """\
@@ -43,6 +46,18 @@ Line editing, history and colours come with: pip install 'edgews[cli]'. NO_COLOR
 """
 
 
+_DOCTOR_EXAMPLES = """\
+examples:
+  edgews doctor wss://example.com/chat
+  edgews doctor --origin https://example.com wss://example.com/chat   as a page of that site
+  edgews doctor --idle 120 wss://example.com/     does it survive two minutes of silence?
+  edgews doctor --json ws://127.0.0.1:8765/ | jq .findings
+
+exit codes: 0 nothing is wrong (notes and warnings do not count), 1 something is, 2 wrong arguments.
+What each finding means and what to change is in docs/doctor.md.
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser; `command` is the name of the command."""
     top = argparse.ArgumentParser(
@@ -57,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _echo(commands)
     _connect(commands)
+    _doctor(commands)
     return top
 
 
@@ -109,6 +125,37 @@ def _connect(commands: Any) -> None:
         help="after the end of a file or pipe, close when nothing has come for so long; 0: at once (default: "
         "as long as --timeout for the first message behind the last line, then half a second)",
     )
+
+
+def _doctor(commands: Any) -> None:
+    command = commands.add_parser(
+        "doctor",
+        help="examine a server: what is wrong, and what to change",
+        description="Resolve the name, connect, do TLS, upgrade, ping, send a message, close, and knock "
+        "with\n"
+        "other Origins. For each step, say what was found, what is wrong and what to change.",
+        epilog=_DOCTOR_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _request(command)
+    sending = command.add_mutually_exclusive_group()
+    sending.add_argument(
+        "--message",
+        default="Hello from edgews doctor",
+        metavar="TEXT",
+        help="the text message to send (default: %(default)s)",
+    )
+    sending.add_argument(
+        "--no-message", dest="message", action="store_const", const=None, help="send no message"
+    )
+    command.add_argument(
+        "--idle",
+        type=_pause,
+        default=0.0,
+        metavar="SECONDS",
+        help="also stay silent for so long, and see whether the connection is still there",
+    )
+    command.add_argument("--json", dest="as_json", action="store_true", help="print the report as JSON")
 
 
 def _messages(command: argparse.ArgumentParser) -> None:

@@ -37,7 +37,7 @@ def say(*spans: Span | str) -> None:
     show(spans, sys.stderr)
 
 
-def show(spans: Sequence[Span | str], stream: TextIO | None = None) -> None:
+def show(spans: Sequence[Span | str], stream: TextIO | None = None, end: str = "\n") -> None:
     """Show a line, on the standard output if nothing else is said.
 
     rich leaves colours away where NO_COLOR or TERM=dumb says so.
@@ -46,10 +46,10 @@ def show(spans: Sequence[Span | str], stream: TextIO | None = None) -> None:
     pairs = [(span, "") if isinstance(span, str) else span for span in spans]
     rich = _rich(stream)
     if rich is None:
-        print("".join(text for text, _ in pairs), file=stream, flush=True)
+        print("".join(text for text, _ in pairs), file=stream, end=end, flush=True)
         return
     text = rich.text.Text.assemble(*((part, STYLES[style]) for part, style in pairs))
-    rich.console.Console(file=stream).print(text, soft_wrap=True)
+    rich.console.Console(file=stream).print(text, soft_wrap=True, end=end)
 
 
 def _rich(stream: TextIO) -> Any:

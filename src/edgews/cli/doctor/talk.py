@@ -1,0 +1,136 @@
+"""A WebSocket connection over a blocking socket, with a record of all that came and how it ended."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from edgews.cli.doctor.observed import Answer, End, Ending
+from edgews.client import ClientConnection
+from edgews.errors import HandshakeError
+from edgews.events import Accepted, Close, Disconnected, Event, Rejected
+from edgews.extensions import PerMessageDeflate
+from edgews.http1 import ResponseReader
+from edgews.limits import Limits
+from edgews.states import Transport
+
+# How much of the answer is kept (bytes).
+_KEPT: Final = 65536
+
+
+class Talk:
+    """One connection, whose times are the caller's.
+
+    Attributes:
+        events: what came, in order, without the end.
+        accepted: the connection has opened.
+        ending: how the server ended it.
+    """
+
+    def __init__(self, sock: socket.socket, conn: ClientConnection) -> None:
+        self._sock = sock
+        self._conn = conn
+        self._raw = b""
+        self._error = ""
+        self._rejected = False
+        self.events: list[Event] = []
+        self.accepted = False
+        self.ending: Ending | None = None
+
+    def open(self, offers: tuple[PerMessageDeflate, ...], timeout: float) -> Answer:
+        """Send the request and return what came for it."""
+        start = monotonic()
+        self.send(self._conn.data_to_send())
+        self.wait(timeout, lambda: self.accepted or self._rejected)
+        answer = Answer(self._conn.request, offers, monotonic() - start, self._raw, error=self._error)
+        if not self.accepted and self.ending is not None and self.ending.end is not End.VIOLATION:
+            answer.ending = self.ending
+        reader = ResponseReader(Limits())
+        reader.request(self._conn.request)
+        try:
+            read = reader.feed(self._raw, b"\r\n\r\n" in self._raw)
+        except HandshakeError as error:
+            answer.fault = str(error)
+        else:
+            answer.response = read and read[0]
+        return answer
+
+    def send(self, data: bytes) -> None:
+        """Write bytes; that the other end is gone shows when it is read from."""
+        try:
+            self._sock.sendall(data)
+        except OSError as error:
+            self._error = self._error or getattr(error, "reason", None) or ""
+
+    def wait(self, seconds: float, until: Callable[[], bool]) -> bool:
+        """Read until `until()` holds, the byte stream ends or time is up; say whether it holds."""
+        deadline = monotonic() + seconds
+        while not until() and not self.over:
+            left = deadline - monotonic()
+            if left <= 0:
+                break
+            self._sock.settimeout(left)
+            try:
+                data = self._sock.recv(65536)
+            except TimeoutError:
+                break
+            except OSError as error:
+                self._failed(error)
+            else:
+                self._received(data)
+        return until()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing can come any more."""
+        return self.ending is not None and self.ending.stream_ended
+
+    def _received(self, data: bytes) -> None:
+        if not self.accepted:
+            self._raw = (self._raw + data)[:_KEPT]
+        conn = self._conn
+        if not data:
+            self._end(Ending(End.EOF, detail="the byte stream ended without a Close frame"))
+            # The body of a refusal may end with the stream.
+            self._take(list(conn.receive_eof()))
+            return
+        self._take(list(conn.receive_data(data)))
+        if reply := conn.data_to_send():
+            self.send(reply)
+        if conn.transport is not Transport.KEEP_OPEN and self.ending is None:
+            # We failed it; the cause comes with the end.
+            self._take(list(conn.receive_eof()))
+
+    def _end(self, ending: Ending) -> None:
+        """The stream has ended, maybe behind a Close."""
+        if self.ending is None:
+            self.ending = ending
+        self.ending.stream_ended = True
+
+    def _take(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Accepted():
+                    self.accepted = True
+                case Rejected():
+                    self._rejected = True
+                case Close(code, reason):
+                    self.ending = Ending(End.CLOSE, code, reason, "closed", stream_ended=False)
+                case Disconnected(cause=cause):
+                    # After a refusal or the end of the stream that was known before.
+                    if self.ending is None and not self._rejected:
+                        self.ending = Ending(End.VIOLATION, detail=str(cause))
+                case _:
+                    self.events.append(event)
+
+    def _failed(self, error: OSError) -> None:
+        """The stream broke."""
+        self._error = self._error or getattr(error, "reason", None) or ""
+        if isinstance(error, ssl.SSLEOFError):
+            self._end(Ending(End.EOF, detail="TCP ended without a Close frame and without the end of TLS"))
+        else:
+            detail = f"TLS failed: {error.reason}" if isinstance(error, ssl.SSLError) else "it was reset"
+            self._end(Ending(End.RESET, detail=detail))
