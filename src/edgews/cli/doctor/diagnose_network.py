@@ -101,7 +101,7 @@ def diagnose_tls(tls: TlsHandshake, host: str) -> list[Finding]:
         if tls.plain.startswith(b"HTTP/1.") and row in ("tls-not-spoken", "tls-failed"):
             line = tls.plain.partition(b"\r\n")[0].decode("latin-1")
             return [finding(ADVICE["tls-not-spoken"], f"a plain request there is answered with {line}")]
-        return [finding(ADVICE[row], f"OpenSSL says: {tls.reason or tls.detail}")]
+        return [finding(ADVICE[row], f"OpenSSL says: {tls.detail}")]
     findings = _certificate(tls, host)
     return findings + slow(Step.TLS, tls.seconds)
 

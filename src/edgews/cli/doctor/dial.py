@@ -103,20 +103,26 @@ def shake_hands(
     except BaseException as error:
         sock.close()
         if isinstance(error, ssl.SSLCertVerificationError):
-            return failed(Outcome.DONE, error.verify_message, error.reason or "", error.verify_code), None
+            return failed(Outcome.DONE, error.verify_message, code=error.verify_code), None
         if isinstance(error, ssl.SSLEOFError | ConnectionError):
             how = "was reset" if isinstance(error, ConnectionResetError) else "ended"
             return failed(Outcome.ENDED, f"the byte stream {how}"), None
         if isinstance(error, TimeoutError):
             return failed(Outcome.TIMEOUT, "no answer"), None
         if isinstance(error, OSError):
-            return failed(Outcome.FAILED, str(error), getattr(error, "reason", None) or ""), None
+            return failed(Outcome.FAILED, str(error), reason_of(error)), None
         raise
     done = TlsHandshake(Outcome.DONE, monotonic() - start, tls.version() or "", now=time())
     cipher = tls.cipher()
     done.cipher = cipher[0] if cipher else ""
     done.certificate = _read(tls.getpeercert())
     return done, tls
+
+
+def reason_of(error: OSError) -> str:
+    """Return OpenSSL's name of a failure; Python does not know the newer ones, and gives words."""
+    reason = getattr(error, "reason", None) or str(error)
+    return str(reason).upper().replace(" ", "_")
 
 
 def context(*, checked: bool) -> ssl.SSLContext:

@@ -93,7 +93,7 @@ class Probe:
         options = self._options
         self._done(
             Step.URI,
-            f"{options.uri.host_header}, path {options.uri.target}, with{'' if options.uri.secure else 'out'} TLS",
+            f"{options.uri.host_header}, {options.uri.target}, with{'' if options.uri.secure else 'out'} TLS",
             diagnose_network.diagnose_uri(options.scheme, options.uri.host),
         )
         sock = self._reach()

@@ -11,7 +11,7 @@ _KEEP_ALIVE = (
     Change("send Pings more often than that from either side; edgews does so every 20 seconds by itself"),
     Change("`proxy_read_timeout 1h; proxy_send_timeout 1h;` (60 seconds by default)", "nginx"),
     Change("`timeout tunnel 1h`, which takes the place of `timeout client` and `timeout server`", "HAProxy"),
-    Change("`ProxyTimeout 3600`, or `ProxyWebsocketIdleTimeout` with mod_proxy_wstunnel", "Apache"),
+    Change("`ProxyTimeout 3600`, or `timeout=3600` at the ProxyPass", "Apache"),
     Change("`stream_idle_timeout` and the route's `timeout` and `idle_timeout`", "Envoy"),
     Change("raise the idle timeout (60 seconds by default)", "AWS load balancer"),
     Change("it cuts at about 100 seconds without traffic, so only Pings help", "Cloudflare"),
@@ -104,7 +104,7 @@ ROWS: Final = (
             Change(
                 "have the server close with a code when it stops: `shutdown` and `close` in edgews send 1001"
             ),
-            Change("`worker_shutdown_timeout` gives connections time when nginx is reloaded", "nginx"),
+            Change("a short `worker_shutdown_timeout` cuts connections at each reload", "nginx"),
         ),
         browser=1006,
     ),

@@ -19,7 +19,7 @@ PASS_UPGRADES: Final = (
         "Apache",
     ),
     Change(
-        "`mode http` passes upgrades; remove `option httpclose` and rules that delete Upgrade or Connection",
+        "`mode http` passes upgrades; look for rules that delete or set Upgrade or Connection",
         "HAProxy",
     ),
     Change("`upgrade_configs: [{upgrade_type: websocket}]` in the connection manager or route", "Envoy"),

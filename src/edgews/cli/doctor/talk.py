@@ -8,6 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from edgews.cli.doctor.dial import reason_of
 from edgews.cli.doctor.observed import Answer, End, Ending
 from edgews.client import ClientConnection
 from edgews.errors import HandshakeError
@@ -63,7 +64,7 @@ class Talk:
         try:
             self._sock.sendall(data)
         except OSError as error:
-            self._error = self._error or getattr(error, "reason", None) or ""
+            self._error = self._error or reason_of(error)
 
     def wait(self, seconds: float, until: Callable[[], bool]) -> bool:
         """Read until `until()` holds, the byte stream ends or time is up; say whether it holds."""
@@ -128,7 +129,7 @@ class Talk:
 
     def _failed(self, error: OSError) -> None:
         """The stream broke."""
-        self._error = self._error or getattr(error, "reason", None) or ""
+        self._error = self._error or reason_of(error)
         if isinstance(error, ssl.SSLEOFError):
             self._end(Ending(End.EOF, detail="TCP ended without a Close frame and without the end of TLS"))
         else:
