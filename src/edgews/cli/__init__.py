@@ -10,6 +10,8 @@ Exit codes:
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 
 from edgews.cli import connect, doctor, echo
@@ -28,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _COMMANDS[command](**options)
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Nobody reads what we show; the interpreter must not try again when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 _COMMANDS: dict[str, Callable[..., int]] = {"echo": echo.run, "connect": connect.run, "doctor": doctor.run}

@@ -41,7 +41,7 @@ from tests.cli.doctor.servers import (
     stripping_proxy,
     switching,
 )
-from tests.raw import Raw
+from tests.raw import TIMEOUT, Raw
 from tests.sync.harness import AUTHORITY, HOST, echo, running, uri
 
 # Long enough to notice that nothing comes.
@@ -362,11 +362,12 @@ class TestMore:
             assert "reset" in self.found(examine(server.uri(), idle=60.0), "idle-cut")
 
     def test_pings_of_the_server_are_told(self) -> None:
-        def chatty(raw: Raw, data: bytes) -> bool:
-            raw.send(server_frame(wire.TEXT, data) + server_frame(wire.PING, b"?"))
+        def ping(raw: Raw, data: bytes) -> bool:
+            raw.sock.settimeout(TIMEOUT)
+            raw.send(server_frame(wire.PING, b"?"))
             return False
 
-        with Scripted(conversing(text=chatty)) as server:
+        with Scripted(conversing(text=silent_for(BRIEF / 3, ping))) as server:
             report = examine(server.uri(), idle=BRIEF)
         assert report.ok
         (step,) = (step for step in report.steps if step.step is Step.IDLE)

@@ -44,7 +44,7 @@ def diagnose_ping(wait: Wait) -> list[Finding]:
         return slow(Step.PING, wait.seconds)
     if wait.ending is not None:
         return diagnose_ending(Step.PING, wait.ending, wait.seconds)
-    if any(text.startswith("Pong") for text in wait.received):
+    if any(text.startswith("a Pong") for text in wait.received):
         return [finding(ADVICE["pong-wrong"], ", ".join(wait.received))]
     return [finding(ADVICE["ping-unanswered"], f"no Pong within {wait.seconds:.1f} s")]
 

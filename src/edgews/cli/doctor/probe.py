@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from time import monotonic
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ _TIMEOUTS: Final = Timeouts(open=None, close=None, idle=None, ping_interval=None
 # How long to wait for an answer to the message, which need not come (seconds).
 _REPLY: Final = 1.0
 _TEXT_SHOWN: Final = 60
+_EVENTS_TOLD: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +260,9 @@ class Probe:
         )
 
     def _ping(self, talk: Talk, conn: ClientConnection) -> Wait:
+        if talk.ending is not None:
+            # What ended it came behind the 101 at once.
+            return Wait(0.0, False, ending=talk.ending)
         payload = os.urandom(4)
         talk.events.clear()
         start = monotonic()
@@ -305,10 +310,10 @@ def _is_message(event: Event) -> bool:
     return isinstance(event, str | bytes)
 
 
-def _told(events: list[Event], sent: str | None) -> list[str]:
-    """Return events in words."""
+def _told(events: Collection[Event], sent: str | None) -> list[str]:
+    """Return events in words, the first few of them."""
     told = []
-    for event in events:
+    for event in islice(events, _EVENTS_TOLD):
         match event:
             case str() if event == sent:
                 told.append("the same text came back")
@@ -320,7 +325,9 @@ def _told(events: list[Event], sent: str | None) -> list[str]:
             case Ping():
                 told.append("a Ping")
             case Pong(data):
-                told.append(f"Pong {data.hex() or 'without payload'}")
+                told.append(f"a Pong {f'with {data.hex()}' if data else 'without payload'}")
             case _:
                 pass
+    if len(events) > _EVENTS_TOLD:
+        told.append(f"and {len(events) - _EVENTS_TOLD} more")
     return told

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
 
@@ -18,15 +19,18 @@ from edgews.http1 import ResponseReader
 from edgews.limits import Limits
 from edgews.states import Transport
 
-# How much of the answer is kept (bytes).
+# What is kept of the answer (bytes), of each message (bytes or characters), and how many events: a server may
+# send without end.
 _KEPT: Final = 65536
+_MESSAGE_KEPT: Final = 4096
+_EVENTS_KEPT: Final = 1000
 
 
 class Talk:
     """One connection, whose times are the caller's.
 
     Attributes:
-        events: what came, in order, without the end.
+        events: what came last, in order, without the end; long messages are cut.
         accepted: the connection has opened.
         ending: how the server ended it.
     """
@@ -37,7 +41,7 @@ class Talk:
         self._raw = b""
         self._error = ""
         self._rejected = False
-        self.events: list[Event] = []
+        self.events: deque[Event] = deque(maxlen=_EVENTS_KEPT)
         self.accepted = False
         self.ending: Ending | None = None
 
@@ -96,14 +100,14 @@ class Talk:
         if not data:
             self._end(Ending(End.EOF, detail="the byte stream ended without a Close frame"))
             # The body of a refusal may end with the stream.
-            self._take(list(conn.receive_eof()))
+            self._take(conn.receive_eof())
             return
-        self._take(list(conn.receive_data(data)))
+        self._take(conn.receive_data(data))
         if reply := conn.data_to_send():
             self.send(reply)
         if conn.transport is not Transport.KEEP_OPEN and self.ending is None:
             # We failed it; the cause comes with the end.
-            self._take(list(conn.receive_eof()))
+            self._take(conn.receive_eof())
 
     def _end(self, ending: Ending) -> None:
         """The stream has ended, maybe behind a Close."""
@@ -111,7 +115,7 @@ class Talk:
             self.ending = ending
         self.ending.stream_ended = True
 
-    def _take(self, events: list[Event]) -> None:
+    def _take(self, events: Iterable[Event]) -> None:
         for event in events:
             match event:
                 case Accepted():
@@ -124,6 +128,8 @@ class Talk:
                     # After a refusal or the end of the stream that was known before.
                     if self.ending is None and not self._rejected:
                         self.ending = Ending(End.VIOLATION, detail=str(cause))
+                case str() | bytes():
+                    self.events.append(event[:_MESSAGE_KEPT])
                 case _:
                     self.events.append(event)
 

@@ -6,7 +6,7 @@ import shutil
 import textwrap
 from typing import Final
 
-from edgews.cli.console import Span, show
+from edgews.cli.console import Span, show, shown
 from edgews.cli.doctor.findings import Finding, Level, worst
 from edgews.cli.doctor.report import Report, StepReport
 
@@ -31,7 +31,7 @@ def show_step(step: StepReport) -> None:
     """Show a step as soon as it is done."""
     time = "" if step.seconds is None else f" ({_time(step.seconds)})"
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    first, *more = textwrap.wrap(step.found, max(20, width - 20), break_on_hyphens=False) or [""]
+    first, *more = textwrap.wrap(shown(step.found), max(20, width - 20), break_on_hyphens=False) or [""]
     show([_MARKS[worst(step.findings)], "  ", (f"{step.step.value:8}", "strong"), f" {first}"], end="")
     show([*(f"\n{' ' * 18}{line}" for line in more), (time, "dim")])
     for finding in step.findings:
@@ -48,7 +48,7 @@ def show_end(report: Report) -> None:
     show([])
     show(
         [
-            ("all good" if report.ok else "something is wrong", "good" if report.ok else "bad"),
+            ("nothing is wrong" if report.ok else "something is wrong", "good" if report.ok else "bad"),
             f": {', '.join(counts)}" if counts else "",
         ]
     )
@@ -62,7 +62,7 @@ def show_end(report: Report) -> None:
 def _show_finding(finding: Finding, width: int) -> None:
     advice = finding.advice
     show([_INDENT, (advice.title, _MARKS[advice.level][1]), (f" [{advice.id}]", "dim")])
-    _paragraph(finding.found, width, "found:  ")
+    _paragraph(shown(finding.found), width, "found:  ")
     _paragraph(advice.meaning, width, "means:  ")
     for number, change in enumerate(finding.changes):
         _paragraph(str(change), width, "change: - " if not number else "        - ")
