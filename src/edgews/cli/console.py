@@ -42,14 +42,14 @@ def show(spans: Sequence[Span | str], stream: TextIO | None = None, end: str = "
 
     rich leaves colours away where NO_COLOR or TERM=dumb says so.
     """
-    stream = stream or sys.stdout
+    target: TextIO = sys.stdout if stream is None else stream
     pairs = [(span, "") if isinstance(span, str) else span for span in spans]
-    rich = _rich(stream)
+    rich = _rich(target)
     if rich is None:
-        print("".join(text for text, _ in pairs), file=stream, end=end, flush=True)
+        print("".join(text for text, _ in pairs), file=target, end=end, flush=True)
         return
     text = rich.text.Text.assemble(*((part, STYLES[style]) for part, style in pairs))
-    rich.console.Console(file=stream).print(text, soft_wrap=True, end=end)
+    rich.console.Console(file=target).print(text, soft_wrap=True, end=end)
 
 
 def _rich(stream: TextIO) -> Any:

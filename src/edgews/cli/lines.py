@@ -20,12 +20,14 @@ class Editor(Protocol):
 
     def lines(self) -> Iterator[bytes]:
         """Yield what is typed, until Ctrl-D or `stop`; Ctrl-C raises KeyboardInterrupt."""
+        ...
 
     def stop(self) -> None:
         """End `lines`; another thread may call it."""
 
     def beside(self) -> AbstractContextManager[None]:
         """Let other threads print above the line that is edited."""
+        ...
 
 
 def read_lines() -> Iterator[bytes]:

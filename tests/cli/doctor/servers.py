@@ -112,6 +112,29 @@ class Scripted:
         return True
 
 
+@contextlib.contextmanager
+def once(peer: Peer, context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """Yield the `host:port` of a server that takes one connection, and then listens no more."""
+    listener = socket.create_server((HOST, 0))
+
+    def serve() -> None:
+        sock, _ = listener.accept()
+        listener.close()
+        sock.settimeout(TIMEOUT)
+        with contextlib.suppress(OSError, EOFError), sock:
+            if context is None:
+                peer(Raw(sock))
+            else:
+                with context.wrap_socket(sock, server_side=True) as tls:
+                    peer(Raw(tls))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"{HOST}:{listener.getsockname()[1]}"
+    thread.join(TIMEOUT)
+    check(not thread.is_alive(), "the peer has not ended")
+
+
 # What peers do
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from tests.cli.doctor.servers import (
     full_queue,
     ids,
     nothing,
+    once,
     refusing,
     reset,
     server_frame,
@@ -407,6 +409,62 @@ class TestMore:
         lines = heads[0].split(b"\r\n")
         for line in ("Authorization: Basic bWU6c2VjcmV0", "X-One: 1", "Origin: https://o.example"):
             assert line.encode() in lines
+
+    def test_server_that_is_gone_after_the_first_connection(self) -> None:
+        with once(alerting(40)) as place:
+            assert ids(examine(f"wss://{place}/")) == {"tls-failed"}
+        with once(conversing(), certificates.expired()) as place:
+            report = examine(f"wss://{place}/")
+        assert ids(report) == {"cert-expired"}
+        assert report.steps[-1].step is Step.TLS
+        with once(conversing()) as place:
+            report = examine(f"ws://{place}/")
+        assert report.ok
+        assert "no answer for" in report.steps[-1].found
+
+    def test_resolver_that_is_silent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No resolver here can be made silent, so the system's call is."""
+        done = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: done.wait(TIMEOUT) and [])
+        report = examine("ws://server.example/", timeout=0.1)
+        done.set()
+        assert "no answer within 0.1 s" in self.found(report, "dns-failed")
+
+    def test_violation_in_a_silence(self) -> None:
+        peer = conversing(text=silent_for(0.1, write(b"\xff\xff", then=True)))
+        with Scripted(peer) as server:
+            assert "protocol-violation" in ids(examine(server.uri(), idle=60.0))
+
+    def test_reset_in_the_tls_handshake(self) -> None:
+        with Scripted(lambda raw: reset(raw, raw.sock.recv(1))) as server:
+            assert ids(examine(server.uri("wss"))) == {"tls-ended"}
+
+    def test_tls_that_breaks(self) -> None:
+        """What comes behind the TLS handshake is no record."""
+
+        def peer(raw: Raw) -> None:
+            socket.socket.send(raw.sock, b"no record at all")
+            raw.sock.shutdown(socket.SHUT_WR)
+
+        with Scripted(peer, certificates.good()) as server:
+            assert ids(examine(server.uri("wss")), Level.ERROR)
+
+    def test_binary_and_long_answers(self) -> None:
+        def told(opcode: int, payload: bytes) -> str:
+            with Scripted(conversing(text=write(server_frame(opcode, payload)))) as server:
+                report = examine(server.uri())
+            (step,) = (step for step in report.steps if step.step is Step.MESSAGE)
+            return step.found
+
+        assert told(wire.BINARY, b"\0\1") == "2 bytes of binary"
+        assert told(wire.TEXT, b"x" * 61) == f"text {'x' * 60!r}..."
+
+    def test_what_is_local(self) -> None:
+        def unencrypted(host: str) -> bool:
+            return bool(diagnose_network.diagnose_uri("ws", host))
+
+        assert not any(map(unencrypted, ["localhost", "127.1.2.3", "::1", "my.localhost"]))
+        assert all(map(unencrypted, ["localhost.example", "127.example", "192.0.2.1", "2001:db8::1"]))
 
     def test_names_of_connection_failures(self) -> None:
         for number in (errno.ENETUNREACH, errno.EHOSTUNREACH):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Final
 
 from edgews.cli.doctor.findings import Finding, Step, finding
@@ -56,8 +57,6 @@ SLOW: Final = {
     Step.CLOSE: 2.0,
 }
 
-_LOCAL: Final = ("localhost", "127.", "::1")
-
 
 def diagnose_uri(scheme: str, host: str) -> list[Finding]:
     """Judge the scheme as it was given; `host` without brackets."""
@@ -67,9 +66,17 @@ def diagnose_uri(scheme: str, host: str) -> list[Finding]:
         findings.append(
             finding(ADVICE["uri-scheme"], f"the URI begins with {scheme}://; the doctor used {right}://")
         )
-    if scheme in ("ws", "http") and not host.lower().startswith(_LOCAL):
+    if scheme in ("ws", "http") and not _is_local(host):
         findings.append(finding(ADVICE["uri-unencrypted"], f"{host} is reached without TLS"))
     return findings
+
+
+def _is_local(host: str) -> bool:
+    """Say whether a host is this machine. RFC 6761 §6.3."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def diagnose_lookup(lookup: Lookup, host: str) -> list[Finding]:

@@ -102,7 +102,7 @@ class Probe:
         if sock is not None:
             with sock:
                 conn = self._connection(options.origin)
-                talk = Talk(sock, conn)
+                talk = Talk(sock, conn, options.timeout)
                 answer = self._upgrade(talk)
                 if talk.accepted:
                     self._session(talk, conn)
@@ -169,7 +169,7 @@ class Probe:
         )
 
     def _upgrade(self, talk: Talk) -> Answer:
-        answer = talk.open(OFFERS, self._options.timeout)
+        answer = talk.open(OFFERS)
         response = answer.response
         if response is None:
             found, fields = "no HTTP answer", []
@@ -283,10 +283,11 @@ class Probe:
         sock = self._dial_again()
         if sock is None:
             return b""
+        answer = b""
         with sock, suppress(OSError):
             sock.sendall(f"GET / HTTP/1.1\r\nHost: {self._options.uri.host_header}\r\n\r\n".encode())
-            return sock.recv(4096)
-        return b""
+            answer = sock.recv(4096)
+        return answer
 
     def _knock(self, origin: str | None) -> Door:
         """Open another connection, as a page of that origin would, and close it at once."""
@@ -298,8 +299,8 @@ class Probe:
             return Door(origin, 0, False)
         with sock:
             conn = self._connection(origin)
-            talk = Talk(sock, conn)
-            answer = talk.open(OFFERS, self._options.timeout)
+            talk = Talk(sock, conn, self._options.timeout)
+            answer = talk.open(OFFERS)
             if talk.accepted and talk.ending is None:
                 talk.send(conn.send_close())
                 talk.wait(self._options.timeout, lambda: talk.ending is not None)

@@ -27,7 +27,12 @@ _EVENTS_KEPT: Final = 1000
 
 
 class Talk:
-    """One connection, whose times are the caller's.
+    """One connection.
+
+    Args:
+        sock: connected, with TLS where that is wanted; the caller closes it.
+        conn: the engine's side, without timers.
+        timeout: for the request and its answer, and for each write, in seconds.
 
     Attributes:
         events: what came last, in order, without the end; long messages are cut.
@@ -35,8 +40,9 @@ class Talk:
         ending: how the server ended it.
     """
 
-    def __init__(self, sock: socket.socket, conn: ClientConnection) -> None:
+    def __init__(self, sock: socket.socket, conn: ClientConnection, timeout: float) -> None:
         self._sock = sock
+        self._timeout = timeout
         self._conn = conn
         self._raw = b""
         self._error = ""
@@ -45,11 +51,11 @@ class Talk:
         self.accepted = False
         self.ending: Ending | None = None
 
-    def open(self, offers: tuple[PerMessageDeflate, ...], timeout: float) -> Answer:
+    def open(self, offers: tuple[PerMessageDeflate, ...]) -> Answer:
         """Send the request and return what came for it."""
         start = monotonic()
         self.send(self._conn.data_to_send())
-        self.wait(timeout, lambda: self.accepted or self._rejected)
+        self.wait(self._timeout, lambda: self.accepted or self._rejected)
         answer = Answer(self._conn.request, offers, monotonic() - start, self._raw, error=self._error)
         if not self.accepted and self.ending is not None and self.ending.end is not End.VIOLATION:
             answer.ending = self.ending
@@ -65,6 +71,7 @@ class Talk:
 
     def send(self, data: bytes) -> None:
         """Write bytes; that the other end is gone shows when it is read from."""
+        self._sock.settimeout(self._timeout)
         try:
             self._sock.sendall(data)
         except OSError as error:
@@ -136,8 +143,5 @@ class Talk:
     def _failed(self, error: OSError) -> None:
         """The stream broke."""
         self._error = self._error or reason_of(error)
-        if isinstance(error, ssl.SSLEOFError):
-            self._end(Ending(End.EOF, detail="TCP ended without a Close frame and without the end of TLS"))
-        else:
-            detail = f"TLS failed: {error.reason}" if isinstance(error, ssl.SSLError) else "it was reset"
-            self._end(Ending(End.RESET, detail=detail))
+        detail = f"TLS failed: {error.reason}" if isinstance(error, ssl.SSLError) else "it was reset"
+        self._end(Ending(End.RESET, detail=detail))
