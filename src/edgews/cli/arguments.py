@@ -43,6 +43,9 @@ examples:
   edgews connect ws://127.0.0.1/ < requests > replies
 
 Line editing, history and colours come with: pip install 'edgews[cli]'. NO_COLOR=1 turns colours off.
+What is typed is kept in ~/.local/state/edgews/connect_history, readable for you alone.
+
+exit codes: 0 closed with 1000, 1001 or no code, 1 any other end, 2 wrong arguments, 130 Ctrl-C.
 """
 
 

@@ -60,9 +60,10 @@ def run(
             timeouts=Timeouts(open=timeout, close=timeout),
             **further,
         )
-    except (InvalidValueError, InvalidHandshake, OSError) as error:
+    except (InvalidValueError, InvalidHandshake, OSError, ImportError) as error:
+        # An ImportError: a proxy may need a package that is not there.
         say(("edgews connect: ", "bad"), f"{shown(uri)}: {explain(error)}")
-        return 2 if isinstance(error, InvalidValueError) else 1
+        return 2 if isinstance(error, InvalidValueError | ImportError) else 1
     try:
         _greet(uri, ws, insecure=insecure)
         edited = editor()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -58,17 +58,17 @@ def editor() -> Editor | None:
         from edgews.cli.editor import PromptEditor
     except ImportError:
         return None
-    return PromptEditor(_history(os.environ.get, Path.home))
+    return PromptEditor(_history())
 
 
-def _history(variable: Callable[[str], str | None], home: Callable[[], Path]) -> Path | None:
+def _history() -> Path | None:
     """Return the file that keeps what was typed, None where there cannot be one.
 
     What is typed may be secret: only its owner may read the file. XDG Base Directory Specification.
     """
     with suppress(OSError, RuntimeError):
-        base = variable("XDG_STATE_HOME")
-        folder = (Path(base) if base else home() / ".local" / "state") / "edgews"
+        base = os.environ.get("XDG_STATE_HOME")
+        folder = (Path(base) if base else Path.home() / ".local" / "state") / "edgews"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / _HISTORY_FILE
         path.touch(mode=0o600)

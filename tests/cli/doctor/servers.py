@@ -12,7 +12,8 @@ from typing import Any
 
 from edgews.cli.doctor.dial import look_up
 from edgews.cli.doctor.findings import Level
-from edgews.cli.doctor.probe import Options, Probe
+from edgews.cli.doctor.options import Options
+from edgews.cli.doctor.probe import Probe
 from edgews.cli.doctor.report import Report
 from edgews.handshake import accept_key
 from edgews.uri import parse_uri

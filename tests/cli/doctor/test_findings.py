@@ -17,7 +17,7 @@ from edgews.cli.doctor import diagnose_network, diagnose_upgrade
 from edgews.cli.doctor.dial import dial_failure, lookup_failure
 from edgews.cli.doctor.findings import Level, Step
 from edgews.cli.doctor.observed import Lookup, Outcome
-from edgews.cli.doctor.probe import FOREIGN
+from edgews.cli.doctor.options import FOREIGN
 from edgews.cli.doctor.report import Report
 from edgews.cli.doctor.tables import ADVICE
 from tests import wire

@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 
 from edgews.cli.console import say, shown
-from edgews.cli.doctor.probe import Options, Probe
+from edgews.cli.doctor.options import Options
+from edgews.cli.doctor.probe import Probe
 from edgews.cli.doctor.report import to_json
 from edgews.cli.doctor.text import show_end, show_step
 from edgews.errors import InvalidValueError

@@ -72,7 +72,7 @@ def _refused(response: Response) -> Finding:
     if 300 <= status < 400 and location is not None:
         return finding(ADVICE["redirect"], f"status {status}, to {shown(location)}", server=server)
     versions = response.headers.get("Sec-WebSocket-Version")
-    if versions is not None and not lists_token(response.headers, "Sec-WebSocket-Version", "13"):
+    if versions is not None and not lists_token(response.headers.get_all("Sec-WebSocket-Version"), "13"):
         found = f"status {status}, Sec-WebSocket-Version: {shown(versions)}"
         return finding(ADVICE["version-unsupported"], found, server=server)
     after = response.headers.get("Retry-After")
@@ -92,7 +92,7 @@ def _switched(answer: Answer, response: Response) -> list[Finding]:
         ("Upgrade", "websocket", "upgrade-missing"),
         ("Connection", "upgrade", "connection-missing"),
     ):
-        if not lists_token(headers, field, token):
+        if not lists_token(headers.get_all(field), token):
             add(row, f"101 with {_field(response, field)}")
     accept = headers.get("Sec-WebSocket-Accept")
     right = accept_key(answer.request.headers.get("Sec-WebSocket-Key") or "")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from time import monotonic
 from typing import Any, Final
@@ -16,53 +16,16 @@ from edgews.cli.doctor import diagnose_network, diagnose_session, diagnose_upgra
 from edgews.cli.doctor.dial import Address, context, dial, inspect, look_up, shake_hands
 from edgews.cli.doctor.findings import Finding, Level, Step, worst
 from edgews.cli.doctor.observed import Answer, Attempt, Door, End, Lookup, Outcome, TlsHandshake, Wait
+from edgews.cli.doctor.options import FOREIGN, OFFERS, Options
 from edgews.cli.doctor.report import Report, StepReport
 from edgews.cli.doctor.talk import Talk
 from edgews.client import ClientConnection
 from edgews.events import Event, Ping, Pong
-from edgews.extensions import PerMessageDeflate
-from edgews.limits import DEFAULT_LIMITS, Timeouts
-from edgews.requests import client_connection
-from edgews.uri import URI
 
-# As browsers offer it.
-OFFERS: Final = (PerMessageDeflate(server_max_window_bits=15, client_max_window_bits=15),)
-# No site has this name: RFC 6761 §6.4.
-FOREIGN: Final = "https://edgews-doctor.invalid"
-
-# The doctor keeps the time itself.
-_TIMEOUTS: Final = Timeouts(open=None, close=None, idle=None, ping_interval=None, ping_timeout=None)
 # How long to wait for an answer to the message, which need not come (seconds).
 _REPLY: Final = 1.0
 _TEXT_SHOWN: Final = 60
 _EVENTS_TOLD: Final = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What to try; times in seconds.
-
-    Attributes:
-        scheme: as the user wrote it.
-        message: what to send, None for nothing.
-        idle: how long to stay silent, 0 for not at all.
-        timeout: for each step.
-    """
-
-    uri: URI
-    scheme: str
-    headers: Sequence[tuple[str, str]] = ()
-    subprotocols: Sequence[str] = ()
-    origin: str | None = None
-    insecure: bool = False
-    message: str | None = None
-    idle: float = 0.0
-    timeout: float = 10.0
-
-    @property
-    def own_origin(self) -> str:
-        """The Origin of a page on the same host."""
-        return f"{'https' if self.uri.secure else 'http'}://{self.uri.host_header}"
 
 
 class Probe:
@@ -88,7 +51,7 @@ class Probe:
         uri = options.uri
         self.report = Report(f"{'wss' if uri.secure else 'ws'}://{uri.host_header}{uri.target}")
         # Raises for what may not be sent, before anything is done.
-        self._connection(options.origin)
+        options.connection(options.origin)
 
     def run(self) -> Report:
         """Try all there is to try; go on as long as it makes sense."""
@@ -101,7 +64,7 @@ class Probe:
         sock = self._reach()
         if sock is not None:
             with sock:
-                conn = self._connection(options.origin)
+                conn = options.connection(options.origin)
                 talk = Talk(sock, conn, options.timeout)
                 answer = self._upgrade(talk)
                 if talk.accepted:
@@ -248,17 +211,6 @@ class Probe:
         self.report.steps.append(report)
         self._tell(report)
 
-    def _connection(self, origin: str | None) -> ClientConnection:
-        return client_connection(
-            self._options.uri,
-            limits=DEFAULT_LIMITS,
-            timeouts=_TIMEOUTS,
-            origin=origin,
-            subprotocols=self._options.subprotocols,
-            headers=self._options.headers,
-            compression=OFFERS,
-        )
-
     def _ping(self, talk: Talk, conn: ClientConnection) -> Wait:
         if talk.ending is not None:
             # What ended it came behind the 101 at once.
@@ -298,7 +250,7 @@ class Probe:
         if sock is None:
             return Door(origin, 0, False)
         with sock:
-            conn = self._connection(origin)
+            conn = self._options.connection(origin)
             talk = Talk(sock, conn, self._options.timeout)
             answer = talk.open(OFFERS)
             if talk.accepted and talk.ending is None:
