@@ -301,6 +301,15 @@ class TestExtra:
             assert terminal.wait() == 0
 
 
+class TestHint:
+    def test_the_doctor_is_named_at_a_terminal(self) -> None:
+        with contextlib.closing(socket.create_server((HOST, 0))) as sock:
+            port = sock.getsockname()[1]
+        terminal = Terminal("connect", f"ws://{HOST}:{port}/")
+        assert terminal.wait() == 1
+        assert b"edgews doctor" in terminal.plain
+
+
 class TestEnds:
     def test_wrong_frame_from_the_server(self) -> None:
         def peer(raw: Raw) -> None:

@@ -63,7 +63,11 @@ def run(
     except (InvalidValueError, InvalidHandshake, OSError, ImportError) as error:
         # An ImportError: a proxy may need a package that is not there.
         say(("edgews connect: ", "bad"), f"{shown(uri)}: {explain(error)}")
-        return 2 if isinstance(error, InvalidValueError | ImportError) else 1
+        if isinstance(error, InvalidValueError | ImportError):
+            return 2
+        if sys.stderr.isatty():
+            say(("`edgews doctor` with this URI says more.", "dim"))
+        return 1
     try:
         _greet(uri, ws, insecure=insecure)
         edited = editor()
