@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +43,14 @@ def _lines() -> Iterator[str]:
 def _entry(advice: Advice) -> Iterator[str]:
     yield f"\n### `{advice.id}`: {advice.title}\n"
     shown = f"; a browser shows {advice.browser}" if advice.browser else ""
-    yield f"*{advice.level.value}{shown}.* {advice.meaning}\n"
+    yield _filled(f"*{advice.level.value}{shown}.* {advice.meaning}") + "\n"
     yield "What to change:\n"
     for change in advice.changes:
-        yield f"- {f'**{change.product}**: ' if change.product else ''}{change.text}"
+        yield _filled(f"- {f'**{change.product}**: ' if change.product else ''}{change.text}", "  ")
+
+
+def _filled(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ PASS_UPGRADES: Final = (
 BACKEND: Final = (
     Change("check that the server behind the proxy runs, and that the proxy has its right address and port"),
     Change("look at the error log: it names the upstream and the reason", "nginx"),
+    Change("look at the error log, at what proxy and proxy_http say", "Apache"),
     Change(
         "look at the termination state in the log and the state of the server in the statistics", "HAProxy"
     ),
@@ -136,7 +137,9 @@ ROWS: Final = (
         "too many requests",
         "A rate limit. Clients that reconnect at once and all together cause it themselves.",
         "reconnect with growing, random pauses, and obey Retry-After",
-        "raise the limit for handshakes: `limit_req` and `limit_conn` count them like other requests",
+        Change(
+            "`limit_req` and `limit_conn` count handshakes like other requests; raise them there", "nginx"
+        ),
     ),
     _status(
         431,
