@@ -5,16 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO
 
 from tests.raw import TIMEOUT, check
 
 EDGEWS = [sys.executable, "-m", "edgews"]
+EXTRA = ("prompt_toolkit", "rich")
+
+
+def command(hide: Sequence[str] = ()) -> list[str]:
+    """Return the start of a command line, as on a machine where the packages `hide` are not installed."""
+    if not hide:
+        return EDGEWS
+    code = f"import sys; sys.modules.update(dict.fromkeys({list(hide)!r})); import edgews.cli as cli; "
+    return [sys.executable, "-c", code + "sys.exit(cli.main())"]
 
 
 @dataclass
@@ -24,6 +35,7 @@ class Echo:
     process: subprocess.Popen[str]
     ws: str
     http: str
+    name: str
 
     @property
     def address(self) -> tuple[str, int]:
@@ -38,9 +50,9 @@ def output_of(process: subprocess.Popen[str]) -> IO[str]:
 
 
 @contextlib.contextmanager
-def echo(*options: str) -> Iterator[Echo]:
+def echo(*options: str, hide: Sequence[str] = ()) -> Iterator[Echo]:
     process = subprocess.Popen(
-        [*EDGEWS, "echo", "--port", "0", *options],
+        [*command(hide), "echo", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -48,7 +60,7 @@ def echo(*options: str) -> Iterator[Echo]:
     try:
         lines = [output_of(process).readline() for _ in range(3)]
         check("Ctrl-C" in lines[2], f"printed {lines}")
-        yield Echo(process, *(line.split()[-1] for line in lines[:2]))
+        yield Echo(process, *(line.split()[-1] for line in lines[:2]), lines[2].partition(" serves;")[0])
     finally:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=TIMEOUT)
@@ -56,9 +68,11 @@ def echo(*options: str) -> Iterator[Echo]:
         check(outcome == ("stopped.\n", "", 0), f"ended with {outcome}")
 
 
-def run(*arguments: str, input: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+def run(
+    *arguments: str, input: bytes = b"", hide: Sequence[str] = (), **environment: str
+) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [*EDGEWS, *arguments],
+        [*command(hide), *arguments],
         input=input,
         capture_output=True,
         timeout=TIMEOUT,
@@ -67,14 +81,18 @@ def run(*arguments: str, input: bytes = b"", **environment: str) -> subprocess.C
 
 
 class Terminal:
-    """A command at a terminal, where someone types."""
+    """A command at a terminal, where someone types.
 
-    def __init__(self, *arguments: str) -> None:
+    It answers no question about its cursor, so that nobody asks.
+    """
+
+    def __init__(self, *arguments: str, hide: Sequence[str] = (), **environment: str) -> None:
         ours, theirs = pty.openpty()
         self._ours = ours
         self.shown = b""
         self.process = subprocess.Popen(
-            [*EDGEWS, *arguments],
+            [*command(hide), *arguments],
+            env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **environment},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
@@ -87,8 +105,18 @@ class Terminal:
         os.write(self._ours, text.encode())
 
     def wait_for(self, text: str) -> None:
-        while text.encode() not in self.shown:
+        while text.encode() not in self.plain:
             check(self._read(), f"the command ended without {text!r}: {self.shown!r}")
+
+    def wait_for_editor(self) -> None:
+        """Wait until keys go to the line editor, which asks for bracketed paste after each message."""
+        while self.shown.rfind(b"\x1b[?2004h") <= self.shown.rfind(b"bytes: "):
+            check(self._read(), f"the command ended without an editor: {self.shown!r}")
+
+    @property
+    def plain(self) -> bytes:
+        """What was shown, without styles."""
+        return re.sub(rb"\x1b\[[0-9;]*m", b"", self.shown)
 
     def wait(self) -> int:
         """Return the exit code, after everything was shown."""
@@ -98,6 +126,9 @@ class Terminal:
         return self.process.wait(TIMEOUT)
 
     def _read(self) -> bool:
+        if not select.select([self._ours], [], [], TIMEOUT)[0]:
+            self.process.kill()
+            raise AssertionError(f"nothing more came: {self.shown!r}")
         try:
             data = os.read(self._ours, 65536)
         except OSError:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+import stat
 import subprocess
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgews import Headers, PerMessageDeflate, Response
-from edgews.cli.connect import describe, shown
+from edgews.cli.connect import QUIET, describe
+from edgews.cli.console import shown
 from edgews.sync import WebSocket
 from tests import wire
-from tests.cli.process import EDGEWS, Terminal, echo, run
-from tests.raw import Raw
-from tests.sync.harness import AUTHORITY, HOST, Listener, accept, running, server_context, uri
+from tests.cli.process import EDGEWS, EXTRA, Terminal, echo, run
+from tests.raw import TIMEOUT, Raw
+from tests.sync.harness import AUTHORITY, HOST, Listener, Report, accept, running, server_context, uri
 from tests.sync.harness import echo as echo_handler
 
 TIME = rb"\d\d:\d\d:\d\d\.\d{3}  "
@@ -54,7 +58,7 @@ class TestPipe:
     def test_a_line_that_is_no_text(self) -> None:
         with echo() as server:
             done = run("connect", server.ws, input=b"fine\ncaf\xe9\nfine too\n")
-        assert b"line 2 is not UTF-8 and was not sent" in done.stderr
+        assert b"not sent: line 2 is not UTF-8" in done.stderr
         assert len(done.stdout.splitlines()) == 2
 
     def test_nobody_reads_the_output(self) -> None:
@@ -78,27 +82,114 @@ class TestPipe:
         assert b"Exception" not in errors
 
 
+class TestWait:
+    """When the end of a pipe closes the connection."""
+
+    def test_a_slow_reply_is_shown(self) -> None:
+        def think(ws: WebSocket) -> None:
+            question = ws.recv()
+            with contextlib.suppress(TimeoutError):
+                ws.recv(3 * QUIET)
+            ws.send(question)
+
+        with running(think) as server:
+            done = run("connect", uri(server), input=b"why\n")
+        assert done.stdout.endswith(b"text    3 bytes: why\n")
+        assert done.returncode == 0
+
+    @pytest.mark.parametrize("seconds", ["0", "0.1"])
+    def test_it_is_as_long_as_asked(self, seconds: str) -> None:
+        report = Report()
+        with running(report) as server:
+            assert run("connect", "--wait", seconds, uri(server), input=b"a\nb\n").returncode == 0
+        assert report.received == ["a", "b"]
+
+    def test_no_reply_at_all(self) -> None:
+        with running(lambda ws: list(ws)) as server:
+            done = run("connect", "--timeout", "0.2", uri(server), input=b"a\n")
+        assert (done.stdout, done.returncode) == (b"", 0)
+
+
+class TestRequest:
+    def test_what_is_asked_for_is_sent(self) -> None:
+        def tell(ws: WebSocket) -> None:
+            assert ws.request is not None
+            for name in ("X-One", "X-Two", "Origin", "Sec-WebSocket-Protocol"):
+                ws.send(f"{name}={ws.request.headers.get(name)}")
+
+        with running(tell, subprotocols=["chat"]) as server:
+            done = run(
+                "connect",
+                *("--header", "X-One: 1:2", "--header", "X-Two:x", "--origin", "https://example.com"),
+                *("--subprotocol", "talk", "--subprotocol", "chat", uri(server)),
+            )
+        assert re.findall(rb"bytes: (.*)", done.stdout) == [
+            b"X-One=1:2",
+            b"X-Two=x",
+            b"Origin=https://example.com",
+            b"Sec-WebSocket-Protocol=talk, chat",
+        ]
+        assert b" as chat" in done.stderr
+
+    def test_a_field_that_may_not_be_sent(self) -> None:
+        done = run("connect", "--header", "Upgrade: h2c", "ws://127.0.0.1:1/")
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+
+    def test_binary(self) -> None:
+        report = Report()
+        with running(report) as server:
+            done = run("connect", "--binary", uri(server), input=b"\xff\x00\n\n")
+        assert report.received == [b"\xff\x00", b""]
+        assert done.stdout.splitlines()[0].endswith(b"binary  2 bytes: ff 00")
+
+    def test_any_certificate(self) -> None:
+        with running(echo_handler, ssl=server_context()) as server:
+            done = run("connect", "--insecure", uri(server, scheme="wss"), input=b"hi\n")
+        assert b"text    2 bytes: hi" in done.stdout
+        assert b"the certificate was not checked" in done.stderr
+        assert done.returncode == 0
+
+
+@pytest.fixture(params=[(), EXTRA], ids=["with the extra", "without it"])
+def hide(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    hidden: tuple[str, ...] = request.param
+    return hidden
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the history goes, which shall not be our own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return tmp_path / "state" / "edgews"
+
+
 class TestTerminal:
-    def test_a_conversation_that_ctrl_d_closes(self) -> None:
+    def test_a_conversation_that_ctrl_d_closes(self, hide: tuple[str, ...]) -> None:
         with echo() as server:
-            terminal = Terminal("connect", server.ws)
+            terminal = Terminal("connect", server.ws, hide=hide)
             terminal.wait_for("Ctrl-D closes")
             terminal.type("hello\n")
             terminal.wait_for("text    5 bytes: hello")
             terminal.type("wörld\n")
             terminal.wait_for("text    6 bytes: wörld")
+            if not hide:
+                terminal.wait_for_editor()
             terminal.type("\x04")
             assert terminal.wait() == 0
-        assert b"closed with 1000: normal closure" in terminal.shown
-        assert b"cause: closed: we closed with 1000" in terminal.shown
+        assert b"closed with 1000: normal closure" in terminal.plain
+        assert b"cause: closed: we closed with 1000" in terminal.plain
 
-    def test_ctrl_c_closes_without_a_traceback(self) -> None:
-        with echo() as server:
-            terminal = Terminal("connect", server.ws)
+    def test_ctrl_c_closes_without_a_traceback(self, hide: tuple[str, ...]) -> None:
+        report = Report()
+        with running(report) as server:
+            terminal = Terminal("connect", uri(server), hide=hide)
             terminal.wait_for("Ctrl-D closes")
             terminal.type("\x03")
             assert terminal.wait() == 130
-        assert b"Traceback" not in terminal.shown
+        assert report.wait().code == 1001
+        assert b"Traceback" not in terminal.plain
 
     def test_ctrl_c_while_connecting(self) -> None:
         asked: list[Terminal] = []
@@ -115,23 +206,108 @@ class TestTerminal:
             assert asked[0].wait() == 130
         assert b"Traceback" not in asked[0].shown
 
-    def test_the_server_closes(self) -> None:
+    def test_the_server_closes(self, hide: tuple[str, ...]) -> None:
         def leave(ws: WebSocket) -> None:
             ws.send(b"\x00\x01\xfe\xff")
             ws.close(4001, "enough\x1b[31m")
 
         with running(leave) as server:
-            terminal = Terminal("connect", uri(server))
+            terminal = Terminal("connect", uri(server), hide=hide)
             assert terminal.wait() == 1
-        assert b"binary  4 bytes: 00 01 fe ff" in terminal.shown
-        assert b"closed with 4001 (enough\\x1b[31m): private to the application" in terminal.shown
+        shown = terminal.plain
+        assert b"binary  4 bytes: 00 01 fe ff" in shown
+        assert b"closed with 4001 (enough\\x1b[31m): private to the application" in shown
 
-    def test_a_long_text_is_cut(self) -> None:
+    def test_the_server_closes_while_a_line_is_typed(self, hide: tuple[str, ...]) -> None:
+        def leave(ws: WebSocket) -> None:
+            assert ws.recv() == "one"
+            half_typed.wait(TIMEOUT)
+
+        half_typed = threading.Event()
+        with running(leave) as server:
+            terminal = Terminal("connect", uri(server), hide=hide)
+            terminal.wait_for("Ctrl-D closes")
+            terminal.type("one\ntw")
+            terminal.wait_for("tw")
+            half_typed.set()
+            assert terminal.wait() == 0
+
+    def test_a_long_text_is_cut(self, hide: tuple[str, ...]) -> None:
         with running(lambda ws: ws.send("x" * 3000)) as server:
+            terminal = Terminal("connect", uri(server), hide=hide)
+            assert terminal.wait() == 0
+        assert b"text    3000 bytes: xxx" in terminal.plain
+        assert b"... and 1000 characters" in terminal.plain
+
+    def test_text_is_no_markup(self) -> None:
+        with running(lambda ws: ws.send("[bold red]:warning:[/]")) as server:
             terminal = Terminal("connect", uri(server))
             assert terminal.wait() == 0
-        assert b"text    3000 bytes: xxx" in terminal.shown
-        assert b"... and 1000 characters" in terminal.shown
+        assert b"[bold red]:warning:[/]" in terminal.plain
+
+
+class TestExtra:
+    """What prompt_toolkit and rich add."""
+
+    COLOUR = re.compile(rb"\x1b\[[0-9;]*3[0-7]m")
+
+    def test_colours_and_none(self) -> None:
+        with running(lambda ws: ws.send("hi")) as server:
+
+            def look(**options: Any) -> bool:
+                terminal = Terminal("connect", uri(server), **options)
+                assert terminal.wait() == 0
+                return self.COLOUR.search(terminal.shown) is not None
+
+            assert look()
+            assert not look(NO_COLOR="1")
+            assert not look(TERM="dumb")
+            assert not look(hide=EXTRA)
+
+    def test_a_pipe_has_no_colours(self) -> None:
+        with echo() as server:
+            done = run("connect", server.ws, input=b"one\n", FORCE_COLOR="1")
+        assert b"\x1b" not in done.stdout + done.stderr
+
+    def test_history_of_earlier_sessions(self, state: Path) -> None:
+        with echo() as server:
+            for keys in ("first\n", "\x1b[A\n"):
+                terminal = Terminal("connect", server.ws)
+                terminal.wait_for_editor()
+                terminal.type(keys)
+                terminal.wait_for("text    5 bytes: first")
+                terminal.wait_for_editor()
+                terminal.type("\x04")
+                assert terminal.wait() == 0
+        assert stat.S_IMODE((state / "connect_history").stat().st_mode) == 0o600
+
+    def test_no_place_for_a_history(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with echo() as server:
+            terminal = Terminal("connect", server.ws, XDG_STATE_HOME=str(tmp_path / "file"))
+            terminal.wait_for_editor()
+            terminal.type("one\n\x04")
+            assert terminal.wait() == 0
+        assert b"text    3 bytes: one" in terminal.plain
+
+    def test_a_line_is_edited(self) -> None:
+        with echo() as server:
+            terminal = Terminal("connect", server.ws)
+            terminal.wait_for_editor()
+            terminal.type("orld\x01w\n")
+            terminal.wait_for("text    5 bytes: world")
+            terminal.wait_for_editor()
+            terminal.type("\x04")
+            assert terminal.wait() == 0
+
+
+class TestHint:
+    def test_the_doctor_is_named_at_a_terminal(self) -> None:
+        with contextlib.closing(socket.create_server((HOST, 0))) as sock:
+            port = sock.getsockname()[1]
+        terminal = Terminal("connect", f"ws://{HOST}:{port}/")
+        assert terminal.wait() == 1
+        assert b"edgews doctor" in terminal.plain
 
 
 class TestEnds:
@@ -254,7 +430,7 @@ class TestDescribe:
         ],
     )
     def test_line(self, message: str | bytes, line: str) -> None:
-        assert describe(message, cut=False) == line
+        assert "".join(text for text, _ in describe(message, cut=False)) == line
 
     def test_nothing_that_a_terminal_obeys(self) -> None:
         everything = "".join(map(chr, range(0xD800))) + "\u202e\U000e0001"

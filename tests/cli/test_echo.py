@@ -10,12 +10,13 @@ import subprocess
 import urllib.error
 import urllib.request
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 
 import pytest
 
 import edgews.cli
 from edgews import PerMessageDeflate
-from edgews.cli.echo import page
+from edgews.cli.echo import ADAPTERS, page
 from edgews.cli.rules import RULES
 from edgews.sync import connect
 from tests.cli.process import EDGEWS, echo, run
@@ -41,24 +42,29 @@ def config_of(page: str) -> dict[str, object]:
     return config
 
 
+@pytest.fixture(params=ADAPTERS)
+def adapter(request: pytest.FixtureRequest) -> str:
+    return f"--adapter={request.param}"
+
+
 class TestMessages:
-    def test_come_back(self) -> None:
-        with echo() as server, connect(server.ws) as ws:
+    def test_come_back(self, adapter: str) -> None:
+        with echo(adapter) as server, connect(server.ws) as ws:
             for message in ("Hello", "wörld", b"\x00\xff", "x" * 1_048_576):
                 ws.send(message)
                 assert ws.recv(TIMEOUT) == message
             assert ws.response is not None
             assert not ws.response.headers.has("Sec-WebSocket-Extensions")
 
-    def test_compressed(self) -> None:
-        with echo("--deflate") as server, connect(server.ws, compression=PerMessageDeflate()) as ws:
+    def test_compressed(self, adapter: str) -> None:
+        with echo(adapter, "--deflate") as server, connect(server.ws, compression=PerMessageDeflate()) as ws:
             assert ws.response is not None
             assert ws.response.headers.has("Sec-WebSocket-Extensions")
             ws.send("y" * 100_000)
             assert ws.recv(TIMEOUT) == "y" * 100_000
 
-    def test_too_big(self) -> None:
-        with echo("--max-size", "1000") as server, connect(server.ws) as ws:
+    def test_too_big(self, adapter: str) -> None:
+        with echo(adapter, "--max-size", "1000") as server, connect(server.ws) as ws:
             ws.send("x" * 1000)
             assert ws.recv(TIMEOUT) == "x" * 1000
             ws.send("x" * 1001)
@@ -68,8 +74,8 @@ class TestMessages:
 
 
 class TestHttp:
-    def test_page(self) -> None:
-        with echo("--max-size", "1234", "--deflate") as server:
+    def test_page(self, adapter: str) -> None:
+        with echo(adapter, "--max-size", "1234", "--deflate") as server:
             with urllib.request.urlopen(server.http, timeout=TIMEOUT) as response:
                 body = response.read().decode()
                 assert response.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -107,9 +113,9 @@ def page_text() -> str:
 
 
 class TestWrongFrames:
-    def test_each_rule(self) -> None:
+    def test_each_rule(self, adapter: str) -> None:
         assert RULES.keys() == CODES.keys()
-        with echo() as server, connect(server.ws + "break") as ws:
+        with echo(adapter) as server, connect(server.ws + "break") as ws:
             for name, code in CODES.items():
                 ws.send(name)
                 report = json.loads(ws.recv(TIMEOUT))
@@ -119,8 +125,8 @@ class TestWrongFrames:
                 assert report["reason"]
                 assert report["meaning"]
 
-    def test_no_such_rule(self) -> None:
-        with echo() as server, connect(server.ws + "break") as ws:
+    def test_no_such_rule(self, adapter: str) -> None:
+        with echo(adapter) as server, connect(server.ws + "break") as ws:
             for name in ("nonsense", b"\xff"):
                 ws.send(name)
                 assert "no such rule" in json.loads(ws.recv(TIMEOUT))["error"]
@@ -128,8 +134,8 @@ class TestWrongFrames:
 
 class TestProcess:
     @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-    def test_stops_cleanly_and_tells_its_clients(self, stop: signal.Signals) -> None:
-        with echo() as server:
+    def test_stops_cleanly_and_tells_its_clients(self, stop: signal.Signals, adapter: str) -> None:
+        with echo(adapter) as server:
             with connect(server.ws) as ws, Raw.connect(server.address):
                 ws.send("here")
                 assert ws.recv(TIMEOUT) == "here"
@@ -138,6 +144,28 @@ class TestProcess:
                 assert ws.closed is not None
                 assert (ws.closed.code, ws.closed.clean) == (1001, True)
             assert server.process.wait(TIMEOUT) == 0
+
+    def test_a_second_ctrl_c_ends_it_quietly(self, adapter: str) -> None:
+        with echo(adapter) as server, Raw.open(server.address) as raw:
+            server.process.send_signal(signal.SIGINT)
+            # Its Close has come, ours never goes.
+            assert raw.read_frame() == (0x8, (1001).to_bytes(2, "big"))
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(TIMEOUT) == 0
+
+    def test_uvloop_where_it_is_installed(self) -> None:
+        with echo() as server:
+            assert server.name == ("asyncio on uvloop" if find_spec("uvloop") else "asyncio")
+        with echo(hide=["uvloop"]) as server, connect(server.ws) as ws:
+            assert server.name == "asyncio"
+            ws.send("here")
+            assert ws.recv(TIMEOUT) == "here"
+
+    def test_trio_that_is_not_installed(self) -> None:
+        done = run("echo", "--port", "0", "--adapter", "trio", hide=["trio"])
+        assert done.returncode == 2
+        assert b"pip install 'edgews[trio]'" in done.stderr
+        assert len(done.stderr.splitlines()) == 1
 
     def test_port_that_is_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -179,10 +207,13 @@ class TestArguments:
             ["nonsense"],
             ["echo", "--port", "65536"],
             ["echo", "--port", "x"],
+            ["echo", "--adapter", "twisted"],
             ["echo", "--max-size", "-1"],
             ["connect"],
             ["connect", "--timeout", "0", "ws://x/"],
             ["connect", "--timeout", "nan", "ws://x/"],
+            ["connect", "--wait", "-1", "ws://x/"],
+            ["connect", "--header", "nonsense", "ws://x/"],
         ],
     )
     def test_wrong_ones(self, arguments: list[str]) -> None:

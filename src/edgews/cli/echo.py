@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from importlib.resources import files
+from typing import Any, Final
 
 from edgews.cli.rules import RULES, Breaker
 from edgews.events import Request, Response
@@ -16,13 +21,15 @@ from edgews.extensions import PerMessageDeflate
 from edgews.frames import CLOSE_CODE_MEANINGS
 from edgews.headers import Headers
 from edgews.limits import Limits
-from edgews.sync import ConnectionClosed, WebSocket, serve
 
 # How long clients may take to answer our Close when the server stops (seconds).
-_SHUTDOWN_TIMEOUT = 5.0
+SHUTDOWN_TIMEOUT: Final = 5.0
 
 # Where the page asks for wrong frames; every other path echoes.
-BREAK_PATH = "/break"
+BREAK_PATH: Final = "/break"
+
+# `edgews.cli.echo_<adapter>` has `run(echo)`, which serves until Ctrl-C.
+ADAPTERS: Final = ("asyncio", "trio", "sync")
 
 _PAGE_FIELDS = (
     ("Content-Type", "text/html; charset=utf-8"),
@@ -36,37 +43,76 @@ _PAGE_FIELDS = (
 )
 
 
-def run(host: str, port: int, *, deflate: bool, max_size: int | None) -> int:
+@dataclass(slots=True, kw_only=True)
+class Echo:
+    """What each adapter serves, and where.
+
+    Attributes:
+        sock: it listens already.
+        serving: what `serve` of each adapter is told beside it.
+        ready: call it with the name of what serves once Ctrl-C would end it well.
+    """
+
+    sock: socket.socket
+    serving: dict[str, Any]
+    ready: Callable[[str], None]
+    breaker: Breaker = field(default_factory=Breaker)
+
+
+def run(host: str, port: int, *, adapter: str, deflate: bool, max_size: int | None) -> int:
     """Serve until Ctrl-C or SIGTERM; return the exit code."""
-    breaker = Breaker()
     try:
-        server = serve(
-            partial(_handle, breaker),
-            host,
-            port,
-            process_request=partial(answer, page(deflate=deflate, max_size=max_size)),
-            compression=PerMessageDeflate() if deflate else None,
-            limits=Limits(max_message_size=max_size),
+        serve = import_module(f"edgews.cli.echo_{adapter}").run
+    except ModuleNotFoundError as error:
+        if error.name != adapter:
+            raise
+        print(
+            f"edgews echo: {adapter} is not installed: pip install 'edgews[{adapter}]', "
+            "or choose another --adapter",
+            file=sys.stderr,
         )
+        return 2
+    try:
+        sock = _listen(host, port)
     except OSError as error:
         reason = str(error) if error.errno is None else os.strerror(error.errno)
         print(f"edgews echo: cannot listen on {host} port {port}: {reason}", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    breaker.address = server.address
+    address = sock.getsockname()
     place = f"[{host}]" if ":" in host else host or "localhost"
-    print(f"echo server:       ws://{place}:{server.address[1]}/")
-    print(f"a page to try it:  http://{place}:{server.address[1]}/")
-    print("Ctrl-C stops it.", flush=True)
+
+    def ready(name: str) -> None:
+        print(f"echo server:       ws://{place}:{address[1]}/")
+        print(f"a page to try it:  http://{place}:{address[1]}/")
+        print(f"{name} serves; Ctrl-C stops it.", flush=True)
+
+    echo = Echo(
+        sock=sock,
+        serving={
+            "process_request": partial(answer, page(deflate=deflate, max_size=max_size)),
+            "compression": PerMessageDeflate() if deflate else None,
+            "limits": Limits(max_message_size=max_size),
+        },
+        ready=ready,
+    )
+    echo.breaker.address = address
+    # All adapters know what to do at Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    # The first one stops the server. A second one does not wait for the clients' answers, and a third one is
+    # too late to matter.
     with suppress(KeyboardInterrupt):
-        server.serve_forever()
-    # A second Ctrl-C does not wait for the clients' answers, and a third one is too late to matter.
-    with suppress(KeyboardInterrupt):
-        server.shutdown(_SHUTDOWN_TIMEOUT)
+        serve(echo)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("stopped.", flush=True)
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(
+        host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN)
 
 
 def page(*, deflate: bool, max_size: int | None) -> bytes:
@@ -92,18 +138,3 @@ def answer(page: bytes, request: Request) -> Response | None:
     if request.path != "/":
         return Response(404, Headers(), b"Nothing here; the page is at /.\n")
     return Response(200, Headers(_PAGE_FIELDS), page)
-
-
-def _handle(breaker: Breaker, ws: WebSocket) -> None:
-    assert ws.request is not None
-    if ws.request.path == BREAK_PATH:
-        for rule in ws:
-            ws.send(json.dumps(breaker.break_rule(str(rule))))
-        return
-    try:
-        for message in ws:
-            ws.send(message)
-    except ConnectionClosed:
-        pass
-    finally:
-        breaker.report(ws)

@@ -6,6 +6,7 @@ the opening handshake, sends the frame, and tells how its other end answered.
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import socket
@@ -18,7 +19,6 @@ from edgews.client import ClientConnection
 from edgews.events import Accepted, Close, Disconnected
 from edgews.frames import FIN, RSV1, Opcode, close_code_meaning, encode_header
 from edgews.states import Transport
-from edgews.sync import WebSocket
 
 # For each step of the conversation with ourselves, in seconds.
 _TIMEOUT = 10.0
@@ -77,15 +77,18 @@ class Breaker:
         # Our end's address -> where the server's end leaves its report.
         self._awaited: dict[Any, queue.SimpleQueue[Disconnected]] = {}
 
-    def report(self, ws: WebSocket) -> None:
-        """Tell how a connection ended, once it has, in case that someone waits for it."""
+    def report(self, client: Any, closed: Disconnected | None) -> None:
+        """Tell how the connection of the client at an address ended, in case that someone waits for it."""
         with self._lock:
-            awaited = self._awaited.get(ws.remote_address)
-        if awaited is not None and ws.closed is not None:
-            awaited.put(ws.closed)
+            awaited = self._awaited.get(client)
+        if awaited is not None and closed is not None:
+            awaited.put(closed)
 
-    def break_rule(self, name: str) -> dict[str, Any]:
-        """Break a rule, and return what happened in a form for JSON."""
+    def break_rule(self, name: str) -> str:
+        """Break a rule, and return what happened as JSON; it takes as long as the server takes."""
+        return json.dumps(self._report(name))
+
+    def _report(self, name: str) -> dict[str, Any]:
         rule = RULES.get(name)
         if rule is None:
             return {"rule": name, "error": "no such rule"}

@@ -1,0 +1,238 @@
+"""The arguments of the commands, and what their help says; each has the name of a parameter of `run`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+import edgews
+from edgews.cli.echo import ADAPTERS
+from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS
+
+_EXAMPLES = """\
+examples:
+  edgews echo                              an echo server, and a page to try it in a browser
+  edgews connect ws://127.0.0.1:8765/      type lines, see what comes; Ctrl-D closes
+  echo hi | edgews connect wss://example.com/
+  edgews doctor wss://example.com/         what is wrong with this server, and what to change
+
+`edgews COMMAND --help` has more of them.
+
+exit codes:
+  0    closed with 1000, 1001 or no code; nothing is wrong
+  1    the connection failed or was refused; something is wrong
+  2    wrong arguments, no such address, or a package is missing
+  130  Ctrl-C, except in `edgews echo`
+"""
+
+_ECHO_EXAMPLES = """\
+examples:
+  edgews echo                              on 127.0.0.1 port 8765, for this machine alone
+  edgews echo --host 0.0.0.0 --port 80     for everyone
+  edgews echo --port 0 --deflate           on a free port, with compression
+  edgews echo --adapter sync               with a thread for each connection
+"""
+
+_CONNECT_EXAMPLES = """\
+examples:
+  edgews connect ws://127.0.0.1:8765/
+  edgews connect --subprotocol chat --header 'Authorization: Bearer abc' wss://example.com/
+  echo hi | edgews connect wss://example.com/              prints the reply
+  tail -f log | edgews connect --wait 0 ws://127.0.0.1/    sends lines as they come
+  edgews connect ws://127.0.0.1/ < requests > replies
+
+Line editing, history and colours come with: pip install 'edgews[cli]'. NO_COLOR=1 turns colours off.
+What is typed is kept in ~/.local/state/edgews/connect_history, readable for you alone.
+
+exit codes: 0 closed with 1000, 1001 or no code, 1 any other end, 2 wrong arguments, 130 Ctrl-C.
+"""
+
+
+_DOCTOR_EXAMPLES = """\
+examples:
+  edgews doctor wss://example.com/chat
+  edgews doctor --origin https://example.com wss://example.com/chat   as a page of that site
+  edgews doctor --idle 120 wss://example.com/     does it survive two minutes of silence?
+  edgews doctor --json ws://127.0.0.1:8765/ | jq .findings
+
+exit codes: 0 nothing is wrong (notes and warnings do not count), 1 something is, 2 wrong arguments.
+What each finding means and what to change is in docs/doctor.md.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; `command` is the name of the command."""
+    top = argparse.ArgumentParser(
+        prog="edgews",
+        description="WebSocket servers and clients from the command line.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument(
+        "--version", action="version", version=f"edgews {edgews.__version__} (backend: {edgews.BACKEND})"
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _echo(commands)
+    _connect(commands)
+    _doctor(commands)
+    return top
+
+
+def _echo(commands: Any) -> None:
+    command = commands.add_parser(
+        "echo",
+        help="serve: send back what comes",
+        description="Send back every message that comes. A browser that opens the same address gets a page "
+        "to try it. Ctrl-C stops the server, with exit code 0.",
+        epilog=_ECHO_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _messages(command)
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    command.add_argument(
+        "--port",
+        type=_port,
+        default=8765,
+        help="port to listen on (default: %(default)s); 0: a free one",
+    )
+    command.add_argument(
+        "--adapter",
+        choices=ADAPTERS,
+        default=ADAPTERS[0],
+        help="what serves: asyncio, on uvloop where that is installed; trio, which needs edgews[trio]; or a "
+        "thread for each connection (default: %(default)s)",
+    )
+
+
+def _connect(commands: Any) -> None:
+    command = commands.add_parser(
+        "connect",
+        help="connect: type lines, see what comes",
+        description="Send each line of the input as a message, and show what comes with its time, type\n"
+        "and size. Ctrl-D closes the connection. So does the end of a file or pipe, as soon as\n"
+        "the last line seems to be answered: see --wait.",
+        epilog=_CONNECT_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _messages(command)
+    _request(command)
+    command.add_argument(
+        "--proxy", metavar="URI", help="reach the server through this proxy, such as http://127.0.0.1:3128"
+    )
+    command.add_argument("--binary", action="store_true", help="send the lines as binary messages")
+    command.add_argument(
+        "--wait",
+        type=_pause,
+        metavar="SECONDS",
+        help="after the end of a file or pipe, close when nothing has come for so long; 0: at once (default: "
+        "as long as --timeout for the first message behind the last line, then half a second)",
+    )
+
+
+def _doctor(commands: Any) -> None:
+    command = commands.add_parser(
+        "doctor",
+        help="examine a server: what is wrong, and what to change",
+        description="Resolve the name, connect, do TLS, upgrade, ping, send a message, close, and knock "
+        "with\n"
+        "other Origins. For each step, say what was found, what is wrong and what to change.",
+        epilog=_DOCTOR_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _request(command)
+    sending = command.add_mutually_exclusive_group()
+    sending.add_argument(
+        "--message",
+        default="Hello from edgews doctor",
+        metavar="TEXT",
+        help="the text message to send (default: %(default)s)",
+    )
+    sending.add_argument(
+        "--no-message", dest="message", action="store_const", const=None, help="send no message"
+    )
+    command.add_argument(
+        "--idle",
+        type=_pause,
+        default=0.0,
+        metavar="SECONDS",
+        help="also stay silent for so long, and see whether the connection is still there",
+    )
+    command.add_argument("--json", dest="as_json", action="store_true", help="print the report as JSON")
+
+
+def _messages(command: argparse.ArgumentParser) -> None:
+    """What a server and a client agree on."""
+    command.add_argument("--deflate", action="store_true", help="compress with permessage-deflate")
+    command.add_argument(
+        "--max-size",
+        type=_size,
+        default=DEFAULT_LIMITS.max_message_size,
+        metavar="BYTES",
+        help="longest message to receive (default: %(default)s); a longer one is refused with 1009",
+    )
+
+
+def _request(command: argparse.ArgumentParser) -> None:
+    """What every client sends."""
+    command.add_argument("uri", metavar="URI", help="ws://host:port/path or wss://...")
+    command.add_argument(
+        "--header",
+        dest="headers",
+        type=_header,
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a further field of the request; may be given more than once",
+    )
+    command.add_argument(
+        "--subprotocol",
+        dest="subprotocols",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="offer this subprotocol; may be given more than once, the preferred one first",
+    )
+    command.add_argument("--origin", metavar="ORIGIN", help="the page that asks, such as https://example.com")
+    command.add_argument(
+        "--insecure", action="store_true", help="take any certificate: whoever answers may be someone else"
+    )
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=DEFAULT_TIMEOUTS.open,
+        metavar="SECONDS",
+        help="how long each step, such as opening and closing, may take (default: %(default)s)",
+    )
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if size < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return size
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if port not in range(65536):
+        raise argparse.ArgumentTypeError(f"{text} is no port; ports go from 0 to 65535")
+    return port
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a time; give a number of seconds above 0")
+    return seconds
+
+
+def _pause(text: str) -> float:
+    return 0.0 if float(text) == 0 else _seconds(text)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is no header field; write it as 'Name: value'")
+    return name.strip(), value.strip()
