@@ -44,7 +44,17 @@ LAYERS: dict[str, set[str]] = {
         "server",
     },
     "what the package exports": {"__init__"},
-    "C: sessions": {"fragments", "outcomes", "requests", "serving", "session", "status"},
+    "C: sessions": {
+        "attempts",
+        "backoff",
+        "outcomes",
+        "proxies",
+        "redirects",
+        "requests",
+        "serving",
+        "session",
+    },
+    "what adapters share of the machine": {"tunnels"},
     "D: adapters": {"asyncio", "sync", "trio"},
     "F: commands, and what other packages expect": {"__main__", "cli", "compat"},
 }

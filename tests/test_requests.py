@@ -23,13 +23,15 @@ from edgews import (
     Timeouts,
 )
 from edgews.headers import HeadersLike
-from edgews.requests import client_connection
+from edgews.requests import USER_AGENT, ClientOptions
 from edgews.uri import parse_uri
 
 from .engines import NO_TIMERS
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 DEFAULTS: dict[str, Any] = {
+    "redirects": 0,
+    "cookies": {},
     "origin": None,
     "subprotocols": (),
     "headers": (),
@@ -41,7 +43,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def asking(uri: str = "ws://example.com/chat", **options: Any) -> ClientConnection:
-    return client_connection(parse_uri(uri), **{**DEFAULTS, **options})
+    return ClientOptions(**{**DEFAULTS, **options}).connection(parse_uri(uri))
 
 
 def as_served(client: ClientConnection, **options: Any) -> tuple[ServerConnection, Request]:

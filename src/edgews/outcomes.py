@@ -26,6 +26,21 @@ class InvalidHandshake(EdgewsError):
         self.response = response
 
 
+class ProxyError(EdgewsError, OSError):
+    """The proxy did not open a way to the server.
+
+    `lasting` says whether the same attempt would fail again: the proxy refuses, and is not just out of order.
+    """
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
+class MissingExtraError(EdgewsError, ImportError):
+    """What was asked for needs a package that is not installed; the message says how to install it."""
+
+
 def refusal(closed: Disconnected, response: Response | None) -> Exception:
     """Return what `connect` raises for a connection that ended before it was open."""
     if closed.cause.kind is CauseKind.OPEN_TIMEOUT:

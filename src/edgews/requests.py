@@ -3,44 +3,119 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypedDict
 
+from . import __version__
 from .client import ClientConnection
-from .events import Delivery
+from .errors import InvalidValueError
 from .extensions import PerMessageDeflate
-from .headers import Headers, HeadersLike
+from .headers import Headers, HeadersLike, is_token
 from .limits import Limits, Timeouts
 from .uri import URI
 
+# Who asks, where the application does not say something else. RFC 9110 §10.1.5.
+USER_AGENT: Final = f"edgews/{__version__}"
 
-def client_connection(
-    uri: URI,
-    *,
-    origin: str | None,
-    subprotocols: Sequence[str],
-    headers: HeadersLike,
-    compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None,
-    delivery: Delivery,
-    limits: Limits,
-    timeouts: Timeouts,
-) -> ClientConnection:
-    """Return the engine's connection for the arguments of `connect`.
+# The fields of an application that tell a stranger nothing that is not for him. All others may be keys, under
+# names that nobody knows.
+_HARMLESS: Final = frozenset(
+    {"accept", "accept-language", "cache-control", "dnt", "origin", "pragma", "user-agent"}
+)
 
-    A user and password in the URI become Basic credentials, unless a field says something else.
+# What a cookie's value may have, in quotation marks or not. RFC 6265 §4.1.1.
+_COOKIE: Final = re.compile(r'[!#-+\--:<-\[\]-~]*|"[!#-+\--:<-\[\]-~]*"')
 
-    RFC 7617 §2.
+
+class ClientArguments(TypedDict, total=False):
+    """The arguments of `connect` that are the same everywhere, as `reconnect` hands them on."""
+
+    proxy: str | bool | None
+    redirects: int
+    origin: str | None
+    subprotocols: Sequence[str]
+    headers: HeadersLike
+    cookies: Mapping[str, str]
+    compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None
+    limits: Limits
+    timeouts: Timeouts
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ClientOptions:
+    """The arguments of `connect` that make the request.
+
+    Attributes:
+        redirects: how many to follow.
+        origin: the Origin field.
+        subprotocols: offered, the preferred one first.
+        headers: further fields.
+        cookies: names and values.
+        compression: what to offer for permessage-deflate, None for nothing.
+        limits: sizes in bytes.
+        timeouts: times in seconds.
     """
-    fields = Headers(headers)
-    if uri.username is not None and not fields.has("Authorization"):
-        credentials = base64.b64encode(f"{uri.username}:{uri.password or ''}".encode()).decode()
-        fields = Headers([*fields, ("Authorization", f"Basic {credentials}")])
-    return ClientConnection(
-        uri,
-        limits=limits,
-        timeouts=timeouts,
-        delivery=delivery,
-        origin=origin,
-        subprotocols=subprotocols,
-        headers=fields,
-        compression=compression,
-    )
+
+    redirects: int
+    origin: str | None
+    subprotocols: Sequence[str]
+    headers: HeadersLike
+    cookies: Mapping[str, str]
+    compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None
+    limits: Limits
+    timeouts: Timeouts
+
+    def __post_init__(self) -> None:
+        if self.redirects < 0:
+            raise ValueError(f"redirects is {self.redirects!r}; it must be 0 or more")
+        # An iterator of fields would be used up by the first request.
+        object.__setattr__(self, "headers", Headers(self.headers))
+
+    def connection(self, uri: URI) -> ClientConnection:
+        """Return the engine's connection for a request.
+
+        A user and password in the URI become Basic credentials, unless a field says something else.
+
+        Raises:
+            InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
+
+        RFC 7617 §2.
+        """
+        fields = list(Headers(self.headers))
+        given = Headers(fields)
+        if not given.has("User-Agent"):
+            fields.append(("User-Agent", USER_AGENT))
+        if uri.username is not None and not given.has("Authorization"):
+            credentials = base64.b64encode(f"{uri.username}:{uri.password or ''}".encode()).decode()
+            fields.append(("Authorization", f"Basic {credentials}"))
+        if self.cookies:
+            if given.has("Cookie"):
+                raise InvalidValueError("cookies are given twice, as a field and as cookies")
+            fields.append(("Cookie", _cookie_field(self.cookies)))
+        return ClientConnection(
+            uri,
+            limits=self.limits,
+            timeouts=self.timeouts,
+            origin=self.origin,
+            subprotocols=self.subprotocols,
+            headers=fields,
+            compression=self.compression,
+        )
+
+    def for_strangers(self) -> ClientOptions:
+        """Return what another origin may see: no cookies, and no field that is not known to be harmless."""
+        harmless = [field for field in Headers(self.headers) if field[0].lower() in _HARMLESS]
+        return replace(self, headers=harmless, cookies={})
+
+
+def _cookie_field(cookies: Mapping[str, str]) -> str:
+    """Return the value of the Cookie field. RFC 6265 §4.2.1."""
+    for name, value in cookies.items():
+        if not is_token(name):
+            raise InvalidValueError(f"cookie name {name!r} is not a token")
+        # Not the value, which may be a secret.
+        if not _COOKIE.fullmatch(value):
+            raise InvalidValueError(f"cookie {name} has a character in its value that no cookie may have")
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())

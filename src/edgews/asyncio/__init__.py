@@ -5,21 +5,28 @@ The names are those of the `websockets` package.
 
 from __future__ import annotations
 
-from edgews.outcomes import ConnectionClosed, InvalidHandshake
+from edgews.attempts import Attempt
+from edgews.backoff import Backoff
+from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
 from .broadcast import broadcast
-from .client import connect
+from .client import connect, reconnect
 from .protocol import WebSocketProtocol
 from .server import Server, serve
 from .websocket import WebSocket
 
 __all__ = [
+    "Attempt",
+    "Backoff",
     "ConnectionClosed",
     "InvalidHandshake",
+    "MissingExtraError",
+    "ProxyError",
     "Server",
     "WebSocket",
     "WebSocketProtocol",
     "broadcast",
     "connect",
+    "reconnect",
     "serve",
 ]

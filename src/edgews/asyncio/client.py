@@ -1,23 +1,27 @@
-"""Opening a connection."""
+"""Opening a connection, once or again and again."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl as tls
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
-from edgews.events import Delivery
+from edgews.attempts import Attempt, Attempts
+from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.outcomes import refusal
-from edgews.requests import client_connection
+from edgews.redirects import Course, Reach
+from edgews.requests import ClientArguments, ClientOptions
+from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
 from .link import tls_timeouts
+from .tunnel import tunnel
 from .websocket import WebSocket
 
 # After so many seconds without an answer the next address is tried beside the first. RFC 8305 §5.
@@ -27,24 +31,35 @@ _NEXT_ADDRESS = 0.25
 class connect:
     """Open a connection to a server: `await connect(uri)`, or `async with connect(uri) as ws`.
 
+    `async for ws in connect(uri)` connects again and again, as `reconnect` does.
+
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
         ssl: the context for `wss://`, None for `ssl.create_default_context()`.
         server_hostname: the name that the certificate must be made out to, None for the URI's host.
         sock: a connected socket to use, which then belongs to the connection.
         path: of a Unix socket to connect to; the URI then only says what is asked for.
+        proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); True for
+            the one that the environment has for the server, None for none. `sock` and `path` need none.
+        redirects: how many to follow. To another origin go no cookies, no credentials, and of `headers` only
+            what is known to be harmless; never from `wss://` to `ws://`. A `sock` leads nowhere else, and
+            a `path` to no other origin.
         origin: the Origin field; browsers send one, others need none.
         subprotocols: offered, the preferred one first.
-        headers: further fields of the request.
+        headers: further fields of the request; a User-Agent takes the place of ours.
+        cookies: names and values.
         compression: what to offer for permessage-deflate, None for nothing.
         delivery: in which pieces messages come: whole, or as `recv_streaming` gives them; `recv` puts them
             together.
         limits: sizes in bytes.
         timeouts: times in seconds. `Timeouts.open` holds for everything up to the open connection.
+        backoff: how long `async for` waits before the next attempt.
+        on_attempt: called before each of these waits; what it raises ends the loop.
 
     Raises:
-        InvalidValueError: a URI, subprotocol or field that may not be sent.
-        OSError: no connection, or no trust in the server: `ssl.SSLError` is an OSError.
+        InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
+        MissingExtraError: there is a proxy, and `edgews[proxy]` is not installed.
+        OSError: no connection, or no trust in the server: `ssl.SSLError` and `ProxyError` are OSErrors.
         TimeoutError: no answer in time.
         InvalidHandshake: an answer that does not open the connection.
 
@@ -59,28 +74,38 @@ class connect:
         server_hostname: str | None = None,
         sock: socket.socket | None = None,
         path: str | None = None,
+        proxy: str | bool | None = True,
+        redirects: int = 0,
         origin: str | None = None,
         subprotocols: Sequence[str] = (),
         headers: HeadersLike = (),
+        cookies: Mapping[str, str] = {},
         compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None = None,
         delivery: Delivery = Delivery.MESSAGES,
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        backoff: Backoff = DEFAULT_BACKOFF,
+        on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
         self._uri = parse_uri(uri) if isinstance(uri, str) else uri
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._sock = sock
         self._path = path
+        self._proxy = proxy
         self._timeouts = timeouts
-        self._request: dict[str, Any] = {
-            "origin": origin,
-            "subprotocols": subprotocols,
-            "headers": headers,
-            "compression": compression,
-            "delivery": delivery,
-            "limits": limits,
-        }
+        self._options = ClientOptions(
+            redirects=redirects,
+            origin=origin,
+            subprotocols=subprotocols,
+            headers=headers,
+            cookies=cookies,
+            compression=compression,
+            limits=limits,
+            timeouts=timeouts,
+        )
+        self._backoff = backoff
+        self._on_attempt = on_attempt
         self._ws: WebSocket | None = None
 
     def __await__(self) -> Generator[Any, None, WebSocket]:
@@ -96,41 +121,128 @@ class connect:
         assert self._ws is not None
         await self._ws.__aexit__(kind, error, trace)
 
+    async def __aiter__(self) -> AsyncGenerator[WebSocket, None]:
+        if self._sock is not None:
+            raise ValueError("a socket is good for one connection; leave it out to connect again")
+        loop = asyncio.get_running_loop()
+        attempts = Attempts(self._backoff, self._on_attempt)
+        while True:
+            try:
+                ws = await self._connect()
+            except Exception as error:
+                await asyncio.sleep(attempts.failed(error, time.time()))
+                continue
+            attempts.opened(loop.time())
+            try:
+                yield ws
+            finally:
+                await _leave(ws)
+            await asyncio.sleep(attempts.ended(loop.time()))
+
     async def _connect(self) -> WebSocket:
         async with asyncio.timeout(self._timeouts.open):
-            return await self._open()
+            loop = asyncio.get_running_loop()
+            reach = Reach.ANYWHERE if self._path is None else Reach.ORIGIN
+            course = Course(
+                self._uri, self._options, loop.time(), reach if self._sock is None else Reach.NOWHERE
+            )
+            while True:
+                ws = await self._ask(loop, course)
+                if ws._session.opened:
+                    return ws
+                course.turn(await ws.wait_closed(), ws.response)
 
-    async def _open(self) -> WebSocket:
-        loop = asyncio.get_running_loop()
+    async def _ask(self, loop: asyncio.AbstractEventLoop, course: Course) -> WebSocket:
+        """Return a connection that the server has decided about."""
         answer = _Answer(loop)
-        conn = client_connection(self._uri, timeouts=self._timeouts, **self._request)
-        ws = WebSocket(conn, loop, answer)
-        await self._dial(loop, ws)
+        ws = WebSocket(course.connection(), loop, answer)
+        await self._dial(loop, course, ws)
         try:
             await answer.decided
         except BaseException:
             ws._abort()
             raise
-        if not ws._session.opened:
-            raise refusal(await ws.wait_closed(), ws.response)
         return ws
 
-    async def _dial(self, loop: asyncio.AbstractEventLoop, ws: WebSocket) -> None:
-        uri = self._uri
+    async def _dial(self, loop: asyncio.AbstractEventLoop, course: Course, ws: WebSocket) -> None:
+        uri = course.uri
         options: dict[str, Any] = {}
         if uri.secure:
+            name = None if course.moved else self._server_hostname
             options["ssl"] = tls.create_default_context() if self._ssl is None else self._ssl
-            options["server_hostname"] = self._server_hostname or uri.host
+            options["server_hostname"] = name or uri.host
             options |= tls_timeouts(self._timeouts)
         if self._path is not None:
             await loop.create_unix_connection(lambda: ws, self._path, **options)
-        elif self._sock is not None:
-            await loop.create_connection(lambda: ws, sock=self._sock, **options)
+            return
+        if self._sock is not None:
+            options["sock"] = self._sock
+        elif proxy := proxy_for(uri, self._proxy):
+            options["sock"] = await tunnel(loop, proxy, uri)
         else:
+            options |= {"host": uri.host, "port": uri.port}
             # uvloop tries one address after the other.
             if isinstance(loop, asyncio.BaseEventLoop):
                 options["happy_eyeballs_delay"] = _NEXT_ADDRESS
-            await loop.create_connection(lambda: ws, uri.host, uri.port, **options)
+        await loop.create_connection(lambda: ws, **options)
+
+
+class Arguments(ClientArguments, total=False):
+    """What `reconnect` hands on to `connect`."""
+
+    ssl: tls.SSLContext | None
+    server_hostname: str | None
+    path: str | None
+
+
+class reconnect:
+    """Connect to a server again and again, in a block that ends the last connection in time.
+
+        async with reconnect(uri) as connections:
+            async for ws in connections:
+                ...
+
+    A connection ends where its turn of the loop does, and the next attempt comes after a wait. What the turn
+    raises ends the loop, `ConnectionClosed` too unless it is caught inside. `async for ws in connect(uri)` is
+    the same without the block: the event loop then closes the last connection, soon after the loop was left.
+
+    Args:
+        uri: as for `connect`, and so are all that are not named here.
+        backoff: how long to wait.
+        on_attempt: called before each wait; what it raises ends the loop.
+
+    Raises:
+        Exception: what `connect` raises, from the loop, when it would be the same again: an answer that says
+            so, a certificate. After failures of the network, time-outs, and the answers 408, 425, 429 and 5xx
+            it tries again, not before the time that Retry-After asks for.
+    """
+
+    def __init__(
+        self,
+        uri: str | URI,
+        *,
+        backoff: Backoff = DEFAULT_BACKOFF,
+        on_attempt: Callable[[Attempt], object] | None = None,
+        **arguments: Unpack[Arguments],
+    ) -> None:
+        self._connections = aiter(connect(uri, backoff=backoff, on_attempt=on_attempt, **arguments))
+
+    async def __aenter__(self) -> AsyncIterator[WebSocket]:
+        return self._connections
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connections.aclose()
+
+
+async def _leave(ws: WebSocket) -> None:
+    """Close a connection, or drop it if there is no time for that."""
+    try:
+        await ws.close()
+    except BaseException:
+        ws._abort()
+        raise
 
 
 class _Answer:

@@ -6,10 +6,24 @@ which reads, answers Pings and keeps the timers while the application does somet
 
 from __future__ import annotations
 
-from edgews.outcomes import ConnectionClosed, InvalidHandshake
+from edgews.attempts import Attempt
+from edgews.backoff import Backoff
+from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
-from .client import connect
+from .client import connect, reconnect
 from .server import Server, serve
 from .websocket import WebSocket
 
-__all__ = ["ConnectionClosed", "InvalidHandshake", "Server", "WebSocket", "connect", "serve"]
+__all__ = [
+    "Attempt",
+    "Backoff",
+    "ConnectionClosed",
+    "InvalidHandshake",
+    "MissingExtraError",
+    "ProxyError",
+    "Server",
+    "WebSocket",
+    "connect",
+    "reconnect",
+    "serve",
+]

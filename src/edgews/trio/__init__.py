@@ -5,10 +5,23 @@ It needs the extra `edgews[trio]`. The names are those of the `websockets` packa
 
 from __future__ import annotations
 
-from edgews.outcomes import ConnectionClosed, InvalidHandshake
+from edgews.attempts import Attempt
+from edgews.backoff import Backoff
+from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
-from .client import connect
+from .client import connect, reconnect
 from .server import serve
 from .websocket import WebSocket
 
-__all__ = ["ConnectionClosed", "InvalidHandshake", "WebSocket", "connect", "serve"]
+__all__ = [
+    "Attempt",
+    "Backoff",
+    "ConnectionClosed",
+    "InvalidHandshake",
+    "MissingExtraError",
+    "ProxyError",
+    "WebSocket",
+    "connect",
+    "reconnect",
+    "serve",
+]

@@ -1,28 +1,34 @@
-"""Opening a connection."""
+"""Opening a connection, once or again and again."""
 
 from __future__ import annotations
 
 import ssl as tls
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import NoReturn, Unpack
 
 import trio
 
-from edgews.events import Delivery
+from edgews.attempts import Attempt, Attempts
+from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.outcomes import refusal
-from edgews.requests import client_connection
+from edgews.redirects import Course, Reach
+from edgews.requests import ClientArguments, ClientOptions
+from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
+from .tunnel import tunnel
 from .websocket import WebSocket
 
 
 class connect:
     """Open a connection to a server for a block: `async with connect(uri) as ws`.
 
-    An exception that leaves the block leaves it as it is, in no group.
+    An exception that leaves the block leaves it as it is, in no group. To connect again and again there is
+    `reconnect`.
 
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
@@ -30,9 +36,14 @@ class connect:
         server_hostname: the name that the certificate must be made out to, None for the URI's host.
         stream: any connected byte stream to use as it is, without TLS of ours; it then belongs to the
             connection.
+        proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); True for
+            the one that the environment has for the server, None for none. A `stream` needs none.
+        redirects: how many to follow. To another origin go no cookies, no credentials, and of `headers` only
+            what is known to be harmless; never from `wss://` to `ws://`. A `stream` leads nowhere else.
         origin: the Origin field; browsers send one, others need none.
         subprotocols: offered, the preferred one first.
-        headers: further fields of the request.
+        headers: further fields of the request; a User-Agent takes the place of ours.
+        cookies: names and values.
         compression: what to offer for permessage-deflate, None for nothing.
         delivery: in which pieces messages come: whole, or as `recv_streaming` gives them; `recv` puts them
             together.
@@ -40,9 +51,9 @@ class connect:
         timeouts: times in seconds. `Timeouts.open` holds for everything up to the open connection.
 
     Raises:
-        InvalidValueError: a URI, subprotocol or field that may not be sent.
-        OSError: no connection.
-        trio.BrokenResourceError: no trust in the server, whose cause is an `ssl.SSLError`.
+        InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
+        MissingExtraError: there is a proxy, and `edgews[proxy]` is not installed.
+        OSError: no connection, or no trust in the server: `ssl.SSLError` and `ProxyError` are OSErrors.
         TimeoutError: no answer in time.
         InvalidHandshake: an answer that does not open the connection.
 
@@ -56,9 +67,12 @@ class connect:
         ssl: tls.SSLContext | None = None,
         server_hostname: str | None = None,
         stream: trio.abc.Stream | None = None,
+        proxy: str | bool | None = True,
+        redirects: int = 0,
         origin: str | None = None,
         subprotocols: Sequence[str] = (),
         headers: HeadersLike = (),
+        cookies: Mapping[str, str] = {},
         compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None = None,
         delivery: Delivery = Delivery.MESSAGES,
         limits: Limits = DEFAULT_LIMITS,
@@ -68,12 +82,13 @@ class connect:
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._stream = stream
-        self._open_time = timeouts.open
-        self._conn = client_connection(
-            self._uri,
+        self._proxy = proxy
+        self._options = ClientOptions(
+            redirects=redirects,
             origin=origin,
             subprotocols=subprotocols,
             headers=headers,
+            cookies=cookies,
             compression=compression,
             delivery=delivery,
             limits=limits,
@@ -81,25 +96,14 @@ class connect:
         )
 
     async def __aenter__(self) -> WebSocket:
-        try:
-            with trio.fail_after(float("inf") if self._open_time is None else self._open_time):
-                stream = self._stream if self._stream is not None else await self._dial()
-        except trio.TooSlowError:
-            raise TimeoutError("the connection took too long") from None
-        self._ws = ws = WebSocket(self._conn, stream)
         self._manager = trio.open_nursery()
         nursery = await self._manager.__aenter__()
-        nursery.start_soon(ws._run)
         try:
-            while not ws._session.opened:
-                if ws.closed is not None:
-                    raise refusal(ws.closed, ws.response)
-                await ws._wait_change()
+            self._ws = await self._connect(nursery)
         except BaseException:
-            ws._abort()
             await self._manager.__aexit__(None, None, None)
             raise
-        return ws
+        return self._ws
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -111,20 +115,138 @@ class connect:
             # The block's exception is not the nursery's, which would put it into a group.
             await self._manager.__aexit__(None, None, None)
 
-    async def _dial(self) -> trio.abc.Stream:
-        uri = self._uri
-        stream = await trio.open_tcp_stream(uri.host, uri.port)
+    def __aiter__(self) -> NoReturn:
+        raise TypeError("a loop cannot end its last connection in time on trio; use reconnect")
+
+    async def _connect(self, nursery: trio.Nursery) -> WebSocket:
+        reach = Reach.ANYWHERE if self._stream is None else Reach.NOWHERE
+        course = Course(self._uri, self._options, trio.current_time(), reach)
+        while True:
+            ws = await self._ask(nursery, course)
+            if ws._session.opened:
+                return ws
+            assert ws.closed is not None
+            course.turn(ws.closed, ws.response)
+
+    async def _ask(self, nursery: trio.Nursery, course: Course) -> WebSocket:
+        """Return a connection that the server has decided about."""
+        conn = course.connection()
+        try:
+            with trio.fail_at(course.deadline):
+                stream = self._stream if self._stream is not None else await self._dial(course)
+        except trio.TooSlowError:
+            raise TimeoutError("the connection took too long") from None
+        ws = WebSocket(conn, stream)
+        nursery.start_soon(ws._run)
+        try:
+            while not (ws._session.opened or ws.closed is not None):
+                await ws._wait_change()
+        except BaseException:
+            ws._abort()
+            raise
+        return ws
+
+    async def _dial(self, course: Course) -> trio.abc.Stream:
+        uri = course.uri
+        if proxy := proxy_for(uri, self._proxy):
+            stream = await tunnel(proxy, uri)
+        else:
+            stream = await trio.open_tcp_stream(uri.host, uri.port)
         if not uri.secure:
             return stream
+        name = None if course.moved else self._server_hostname
         secure = trio.SSLStream(
             stream,
             tls.create_default_context() if self._ssl is None else self._ssl,
-            server_hostname=self._server_hostname or uri.host,
+            server_hostname=name or uri.host,
             https_compatible=True,
         )
         try:
             await secure.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(secure)
+            if isinstance(error.__cause__, tls.SSLError):
+                raise error.__cause__ from None
+            raise ConnectionError("the connection broke in the TLS handshake") from error
         except BaseException:
             await trio.aclose_forcefully(secure)
             raise
         return secure
+
+
+class Arguments(ClientArguments, total=False):
+    """What `reconnect` hands on to `connect`."""
+
+    ssl: tls.SSLContext | None
+    server_hostname: str | None
+
+
+class reconnect:
+    """Connect to a server again and again, in a block that ends the last connection in time.
+
+        async with reconnect(uri) as connections:
+            async for ws in connections:
+                ...
+
+    A connection ends where its turn of the loop does, and the next attempt comes after a wait. What the turn
+    raises ends the loop, `ConnectionClosed` too unless it is caught inside; a connection whose loop was left
+    stays open until the end of the block. The block is there because a connection has tasks, which trio lets
+    nobody leave behind, and nobody tells an iterator that its loop was left.
+
+    Args:
+        uri: as for `connect`, and so are all that are not named here.
+        backoff: how long to wait.
+        on_attempt: called before each wait; what it raises ends the loop.
+
+    Raises:
+        Exception: what `connect` raises, from the loop, when it would be the same again: an answer that says
+            so, a certificate. After failures of the network, time-outs, and the answers 408, 425, 429 and 5xx
+            it tries again, not before the time that Retry-After asks for.
+    """
+
+    def __init__(
+        self,
+        uri: str | URI,
+        *,
+        backoff: Backoff = DEFAULT_BACKOFF,
+        on_attempt: Callable[[Attempt], object] | None = None,
+        **arguments: Unpack[Arguments],
+    ) -> None:
+        self._opening = connect(uri, **arguments)
+        self._attempts = Attempts(backoff, on_attempt)
+        self._ws: WebSocket | None = None
+
+    async def __aenter__(self) -> reconnect:
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        ws, self._ws = self._ws, None
+        try:
+            if ws is not None:
+                await ws._leave(error)
+        finally:
+            if ws is not None:
+                ws._abort()
+            # As in `connect`.
+            await self._manager.__aexit__(None, None, None)
+
+    def __aiter__(self) -> reconnect:
+        return self
+
+    async def __anext__(self) -> WebSocket:
+        if self._ws is not None:
+            await self._ws.close()
+            self._ws = None
+            await trio.sleep(self._attempts.ended(trio.current_time()))
+        while True:
+            try:
+                self._ws = await self._opening._connect(self._nursery)
+            except Exception as error:
+                await trio.sleep(self._attempts.failed(error, time.time()))
+            else:
+                self._attempts.opened(trio.current_time())
+                return self._ws
