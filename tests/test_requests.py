@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import edgews
 from edgews import (
     ClientConnection,
-    Delivery,
+    Headers,
     InvalidValueError,
     Limits,
     PerMessageDeflate,
@@ -152,3 +153,100 @@ def test_limits_and_timeouts_are_those_of_the_connection() -> None:
     client = asking(limits=limits, timeouts=timeouts)
     assert client.limits is limits
     assert client.timeouts is timeouts
+
+
+def test_headers_that_are_an_iterator_serve_more_than_one_request() -> None:
+    options = ClientOptions(**{**DEFAULTS, "headers": iter([("X-Mine", "1")])})
+    for _ in range(2):
+        _, request = as_served(options.connection(parse_uri("ws://example.com/")))
+        assert request.headers.get("X-Mine") == "1"
+
+
+def test_a_negative_number_of_redirects_is_none() -> None:
+    with pytest.raises(ValueError, match="redirects"):
+        asking(redirects=-1)
+
+
+# Who asks
+
+
+def test_a_client_says_what_it_is() -> None:
+    assert as_served(asking())[1].headers.get_all("User-Agent") == [USER_AGENT]
+    assert f"edgews/{edgews.__version__}" == USER_AGENT
+
+
+def test_the_applications_word_takes_its_place() -> None:
+    client = asking(headers={"user-agent": "mine/1"})
+    assert as_served(client)[1].headers.get_all("User-Agent") == ["mine/1"]
+
+
+# Cookies
+
+# RFC 6265 §4.1.1, written in another way than in the code.
+OCTETS = [chr(octet) for octet in range(0x21, 0x7F) if chr(octet) not in '",;\\']
+values = st.text(st.sampled_from(OCTETS), max_size=12)
+cookie_values = values | values.map('"{}"'.format)
+cookie_names = st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", fullmatch=True)
+
+
+@given(st.dictionaries(cookie_names, cookie_values, max_size=4))
+def test_cookies_become_one_field(cookies: dict[str, str]) -> None:
+    """RFC 6265 §4.2.1: pairs with a semicolon and a space between them."""
+    fields = as_served(asking(cookies=cookies))[1].headers.get_all("Cookie")
+    pairs = [tuple(pair.split("=", 1)) for field in fields for pair in field.split("; ")]
+    assert pairs == list(cookies.items())
+
+
+@given(st.text(max_size=6), st.characters().filter(lambda c: c not in OCTETS), st.text(max_size=6))
+def test_what_no_cookie_may_have_is_refused_and_not_shown(before: str, bad: str, behind: str) -> None:
+    value = f"{before}{bad}{behind}"
+    if value[:1] == value[-1:] == '"' and len(value) > 1 and set(value[1:-1]) <= set(OCTETS):
+        return
+    with pytest.raises(InvalidValueError, match="cookie a has a character") as caught:
+        asking(cookies={"a": value})
+    assert str(caught.value) == "cookie a has a character in its value that no cookie may have"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a=b", "a;b", "ä", "a\r\nX: y", "a\0"])
+def test_a_cookies_name_is_a_token(name: str) -> None:
+    with pytest.raises(InvalidValueError, match="is not a token"):
+        asking(cookies={name: "x"})
+
+
+def test_cookies_are_given_once() -> None:
+    with pytest.raises(InvalidValueError, match="twice"):
+        asking(cookies={"a": "b"}, headers={"cookie": "c=d"})
+
+
+# What another origin may see
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization", "cookie2", "User-Agent"]
+            )
+            | cookie_names,
+            values,
+        ),
+        max_size=6,
+    )
+)
+def test_strangers_see_what_is_known_to_be_harmless(headers: list[tuple[str, str]]) -> None:
+    options = ClientOptions(**{**DEFAULTS, "headers": headers, "cookies": {"a": "b"}, "origin": "x"})
+    stranger = options.for_strangers()
+    assert stranger.cookies == {}
+    assert {name.lower() for name, _ in Headers(stranger.headers)} <= {
+        "accept",
+        "accept-language",
+        "cache-control",
+        "dnt",
+        "origin",
+        "pragma",
+        "user-agent",
+    }
+    assert [field for field in headers if field[0] == "User-Agent"] == [
+        field for field in Headers(stranger.headers) if field[0] == "User-Agent"
+    ]
+    assert stranger.origin == "x"
