@@ -11,11 +11,12 @@ import contextlib
 import importlib.util
 import io
 import math
+import socket
 import sys
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 import pytest
@@ -133,6 +134,15 @@ class Driver:
 
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         raise NotImplementedError
+
+    def reconnecting(
+        self, uri: str, **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Any]]:
+        raise NotImplementedError
+
+    async def over(self, address: Any) -> dict[str, Any]:
+        """Return the option of `connect` that has it use a connection which is there already."""
+        return {"sock": await self.blocking(socket.create_connection, address, TIMEOUT)}
 
     async def recv(self, ws: Any, timeout: float | None = None) -> str | bytes:
         raise NotImplementedError
@@ -258,6 +268,11 @@ class AsyncioDriver(Driver):
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         return edgews.asyncio.connect(uri, **options)
 
+    def reconnecting(
+        self, uri: str, **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Any]]:
+        return edgews.asyncio.reconnect(uri, **options)
+
     async def recv(self, ws: Any, timeout: float | None = None) -> str | bytes:
         async with asyncio.timeout(timeout):
             return await ws.recv()  # type: ignore[no-any-return]
@@ -319,6 +334,14 @@ class TrioDriver(Driver):
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         return edgews.trio.connect(uri, **options)
 
+    def reconnecting(
+        self, uri: str, **options: Any
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Any]]:
+        return edgews.trio.reconnect(uri, **options)
+
+    async def over(self, address: Any) -> dict[str, Any]:
+        return {"stream": await trio.open_tcp_stream(*address)}
+
     async def recv(self, ws: Any, timeout: float | None = None) -> str | bytes:
         with self._fail_after(timeout):
             return await ws.recv()  # type: ignore[no-any-return]
@@ -346,15 +369,15 @@ def blocked(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class _Iteration:
-    def __init__(self, messages: Iterator[str | bytes]) -> None:
-        self._messages = messages
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = iter(items)
 
     def __aiter__(self) -> _Iteration:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        for message in self._messages:
-            return message
+    async def __anext__(self) -> Any:
+        for item in self._items:
+            return item
         raise StopAsyncIteration
 
 
@@ -405,6 +428,11 @@ class SyncDriver(Driver):
     async def connecting(self, uri: str, **options: Any) -> AsyncIterator[Any]:
         with edgews.sync.connect(uri, **options) as ws:
             yield ws
+
+    @contextlib.asynccontextmanager
+    async def reconnecting(self, uri: str, **options: Any) -> AsyncIterator[AsyncIterator[Any]]:
+        with edgews.sync.reconnect(uri, **options) as connections:
+            yield _Iteration(connections)
 
     async def recv(self, ws: Any, timeout: float | None = None) -> str | bytes:
         return ws.recv(timeout)  # type: ignore[no-any-return]
