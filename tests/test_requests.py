@@ -24,7 +24,7 @@ from edgews import (
     Timeouts,
 )
 from edgews.headers import HeadersLike
-from edgews.requests import USER_AGENT, ClientOptions
+from edgews.requests import USER_AGENT, ClientOptions, check_lasting
 from edgews.uri import parse_uri
 
 from .engines import NO_TIMERS
@@ -250,3 +250,10 @@ def test_strangers_see_what_is_known_to_be_harmless(headers: list[tuple[str, str
         field for field in Headers(stranger.headers) if field[0] == "User-Agent"
     ]
     assert stranger.origin == "x"
+
+
+@pytest.mark.parametrize("name", ["sock", "stream"])
+def test_a_byte_stream_is_good_for_one_connection(name: str) -> None:
+    check_lasting({name: None, "path": "/socket"})
+    with pytest.raises(TypeError, match=name):
+        check_lasting({name: object()})

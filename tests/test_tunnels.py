@@ -103,12 +103,6 @@ def test_socks4a_in_any_pieces(at: list[int]) -> None:
     assert way.written == b"\x04\x01\x1f\x90\x00\x00\x00\x01me\x00server.example\x00"
 
 
-@pytest.mark.parametrize("variant", ["async_.asyncio", "async_.trio", "sync"])
-def test_there_is_a_variant_for_each_adapter(variant: Any) -> None:
-    proxy = tunneller(variant, parse_proxy("socks5://p"), None)
-    assert callable(proxy.connect)
-
-
 # Refused
 
 

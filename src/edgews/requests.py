@@ -43,6 +43,17 @@ class ClientArguments(TypedDict, total=False):
     timeouts: Timeouts
 
 
+def check_lasting(arguments: Mapping[str, object]) -> None:
+    """Make sure that `reconnect` can use its arguments more than once.
+
+    Raises:
+        TypeError: a byte stream is among them.
+    """
+    for name in ("sock", "stream"):
+        if arguments.get(name) is not None:
+            raise TypeError(f"{name} is good for one connection; leave it out to connect again")
+
+
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ClientOptions:
     """The arguments of `connect` that make the request.

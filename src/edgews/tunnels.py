@@ -26,8 +26,8 @@ MAX_REPLY: Final = 16384
 NEVER: Final = 1e9
 
 # Why a SOCKS proxy fails that may not fail the next time: in general, network or host unreachable, connection
-# refused, TTL expired (RFC 1928 §6); rejected or failed, no connection to the client's identd (SOCKS 4), which
-# some proxies say for any connection.
+# refused, TTL expired (RFC 1928 §6). SOCKS 4: rejected or failed, and no connection to the client's identd,
+# which some say for any connection.
 _PASSING_SOCKS: Final = frozenset({1, 3, 4, 5, 6, 91, 92})
 
 

@@ -135,9 +135,7 @@ class Driver:
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         raise NotImplementedError
 
-    def reconnecting(
-        self, uri: str, **options: Any
-    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Any]]:
+    def reconnect(self, uri: str, **options: Any) -> Any:
         raise NotImplementedError
 
     async def over(self, address: Any) -> dict[str, Any]:
@@ -268,9 +266,7 @@ class AsyncioDriver(Driver):
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         return edgews.asyncio.connect(uri, **options)
 
-    def reconnecting(
-        self, uri: str, **options: Any
-    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Any]]:
+    def reconnect(self, uri: str, **options: Any) -> Any:
         return edgews.asyncio.reconnect(uri, **options)
 
     async def recv(self, ws: Any, timeout: float | None = None) -> str | bytes:
@@ -334,9 +330,7 @@ class TrioDriver(Driver):
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         return edgews.trio.connect(uri, **options)
 
-    def reconnecting(
-        self, uri: str, **options: Any
-    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Any]]:
+    def reconnect(self, uri: str, **options: Any) -> Any:
         return edgews.trio.reconnect(uri, **options)
 
     async def over(self, address: Any) -> dict[str, Any]:
@@ -379,6 +373,19 @@ class _Iteration:
         for item in self._items:
             return item
         raise StopAsyncIteration
+
+
+class _Reconnect(_Iteration):
+    def __init__(self, block: edgews.sync.reconnect) -> None:
+        super().__init__(block)
+        self._block = block
+
+    async def __aenter__(self) -> _Reconnect:
+        self._block.__enter__()
+        return self
+
+    async def __aexit__(self, *failure: Any) -> None:
+        self._block.__exit__(*failure)
 
 
 class SyncDriver(Driver):
@@ -429,10 +436,8 @@ class SyncDriver(Driver):
         with edgews.sync.connect(uri, **options) as ws:
             yield ws
 
-    @contextlib.asynccontextmanager
-    async def reconnecting(self, uri: str, **options: Any) -> AsyncIterator[AsyncIterator[Any]]:
-        with edgews.sync.reconnect(uri, **options) as connections:
-            yield _Iteration(connections)
+    def reconnect(self, uri: str, **options: Any) -> Any:
+        return _Reconnect(edgews.sync.reconnect(uri, **options))
 
     async def recv(self, ws: Any, timeout: float | None = None) -> str | bytes:
         return ws.recv(timeout)  # type: ignore[no-any-return]

@@ -10,8 +10,9 @@ from edgews.backoff import Backoff
 from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
 from .broadcast import broadcast
-from .client import connect, reconnect
+from .client import connect
 from .protocol import WebSocketProtocol
+from .reconnect import reconnect
 from .server import Server, serve
 from .websocket import WebSocket
 

@@ -1,14 +1,13 @@
-"""Opening a connection, once or again and again."""
+"""Opening a connection."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
 import ssl as tls
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Unpack
+from typing import Any
 
 from edgews.attempts import Attempt, Attempts
 from edgews.backoff import DEFAULT_BACKOFF, Backoff
@@ -16,10 +15,11 @@ from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
-from edgews.requests import ClientArguments, ClientOptions
+from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
+from .connections import Connections
 from .link import tls_timeouts
 from .tunnel import tunnel
 from .websocket import WebSocket
@@ -31,7 +31,8 @@ _NEXT_ADDRESS = 0.25
 class connect:
     """Open a connection to a server: `await connect(uri)`, or `async with connect(uri) as ws`.
 
-    `async for ws in connect(uri)` connects again and again, as `reconnect` does.
+    `async for ws in connect(uri)` connects again and again, as `reconnect` does, but without its block: when
+    the loop is left, the event loop closes the last connection, soon afterwards or at its own end.
 
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
@@ -109,10 +110,10 @@ class connect:
         self._ws: WebSocket | None = None
 
     def __await__(self) -> Generator[Any, None, WebSocket]:
-        return self._connect().__await__()
+        return self._open().__await__()
 
     async def __aenter__(self) -> WebSocket:
-        self._ws = await self._connect()
+        self._ws = await self._open()
         return self._ws
 
     async def __aexit__(
@@ -123,23 +124,16 @@ class connect:
 
     async def __aiter__(self) -> AsyncGenerator[WebSocket, None]:
         if self._sock is not None:
-            raise ValueError("a socket is good for one connection; leave it out to connect again")
-        loop = asyncio.get_running_loop()
-        attempts = Attempts(self._backoff, self._on_attempt)
-        while True:
-            try:
-                ws = await self._connect()
-            except Exception as error:
-                await asyncio.sleep(attempts.failed(error, time.time()))
-                continue
-            attempts.opened(loop.time())
-            try:
-                yield ws
-            finally:
-                await _leave(ws)
-            await asyncio.sleep(attempts.ended(loop.time()))
+            raise TypeError("a socket is good for one connection; leave it out to connect again")
+        connections = Connections(self._open, Attempts(self._backoff, self._on_attempt))
+        try:
+            while True:
+                yield await connections.next()
+        finally:
+            # Where the loop was left, the event loop comes here.
+            await connections.leave(None)
 
-    async def _connect(self) -> WebSocket:
+    async def _open(self) -> WebSocket:
         async with asyncio.timeout(self._timeouts.open):
             loop = asyncio.get_running_loop()
             reach = Reach.ANYWHERE if self._path is None else Reach.ORIGIN
@@ -185,64 +179,6 @@ class connect:
             if isinstance(loop, asyncio.BaseEventLoop):
                 options["happy_eyeballs_delay"] = _NEXT_ADDRESS
         await loop.create_connection(lambda: ws, **options)
-
-
-class Arguments(ClientArguments, total=False):
-    """What `reconnect` hands on to `connect`."""
-
-    ssl: tls.SSLContext | None
-    server_hostname: str | None
-    path: str | None
-
-
-class reconnect:
-    """Connect to a server again and again, in a block that ends the last connection in time.
-
-        async with reconnect(uri) as connections:
-            async for ws in connections:
-                ...
-
-    A connection ends where its turn of the loop does, and the next attempt comes after a wait. What the turn
-    raises ends the loop, `ConnectionClosed` too unless it is caught inside. `async for ws in connect(uri)` is
-    the same without the block: the event loop then closes the last connection, soon after the loop was left.
-
-    Args:
-        uri: as for `connect`, and so are all that are not named here.
-        backoff: how long to wait.
-        on_attempt: called before each wait; what it raises ends the loop.
-
-    Raises:
-        Exception: what `connect` raises, from the loop, when it would be the same again: an answer that says
-            so, a certificate. After failures of the network, time-outs, and the answers 408, 425, 429 and 5xx
-            it tries again, not before the time that Retry-After asks for.
-    """
-
-    def __init__(
-        self,
-        uri: str | URI,
-        *,
-        backoff: Backoff = DEFAULT_BACKOFF,
-        on_attempt: Callable[[Attempt], object] | None = None,
-        **arguments: Unpack[Arguments],
-    ) -> None:
-        self._connections = aiter(connect(uri, backoff=backoff, on_attempt=on_attempt, **arguments))
-
-    async def __aenter__(self) -> AsyncIterator[WebSocket]:
-        return self._connections
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._connections.aclose()
-
-
-async def _leave(ws: WebSocket) -> None:
-    """Close a connection, or drop it if there is no time for that."""
-    try:
-        await ws.close()
-    except BaseException:
-        ws._abort()
-        raise
 
 
 class _Answer:

@@ -1,22 +1,17 @@
-"""Opening a connection, once or again and again."""
+"""Opening a connection."""
 
 from __future__ import annotations
 
 import socket
 import ssl as tls
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
-from types import TracebackType
-from typing import Unpack
 
-from edgews.attempts import Attempt, Attempts
-from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
-from edgews.requests import ClientArguments, ClientOptions
+from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
@@ -125,72 +120,3 @@ def _stream(
     except BaseException:
         sock.close()
         raise
-
-
-class Arguments(ClientArguments, total=False):
-    """What `reconnect` hands on to `connect`."""
-
-    ssl: tls.SSLContext | None
-    server_hostname: str | None
-
-
-class reconnect:
-    """Connect to a server again and again, in a block that ends the last connection in time.
-
-        with reconnect(uri) as connections:
-            for ws in connections:
-                ...
-
-    A connection ends where its turn of the loop does, and the next attempt comes after a wait. What the turn
-    raises ends the loop, `ConnectionClosed` too unless it is caught inside. Without the block
-    (`for ws in reconnect(uri)`) CPython ends the last connection where the loop is left; PyPy, some day.
-
-    Args:
-        uri: as for `connect`, and so are all that are not named here.
-        backoff: how long to wait.
-        on_attempt: called before each wait; what it raises ends the loop.
-
-    Raises:
-        Exception: what `connect` raises, from the loop, when it would be the same again: an answer that says
-            so, a certificate. After failures of the network, time-outs, and the answers 408, 425, 429 and 5xx
-            it tries again, not before the time that Retry-After asks for.
-    """
-
-    def __init__(
-        self,
-        uri: str | URI,
-        *,
-        backoff: Backoff = DEFAULT_BACKOFF,
-        on_attempt: Callable[[Attempt], object] | None = None,
-        **arguments: Unpack[Arguments],
-    ) -> None:
-        self._connections = _connections(uri, Attempts(backoff, on_attempt), arguments)
-
-    def __enter__(self) -> Iterator[WebSocket]:
-        return self._connections
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._connections.close()
-
-    def __iter__(self) -> Iterator[WebSocket]:
-        return self._connections
-
-
-def _connections(
-    uri: str | URI, attempts: Attempts, arguments: Arguments
-) -> Generator[WebSocket, None, None]:
-    """Yield one connection after the other; not a method, so that a loop holds nothing but this."""
-    while True:
-        try:
-            ws = connect(uri, **arguments)
-        except Exception as error:
-            time.sleep(attempts.failed(error, time.time()))
-            continue
-        attempts.opened(monotonic())
-        try:
-            yield ws
-        finally:
-            ws.close()
-        time.sleep(attempts.ended(monotonic()))

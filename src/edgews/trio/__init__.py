@@ -9,7 +9,8 @@ from edgews.attempts import Attempt
 from edgews.backoff import Backoff
 from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
-from .client import connect, reconnect
+from .client import connect
+from .reconnect import reconnect
 from .server import serve
 from .websocket import WebSocket
 

@@ -1,22 +1,19 @@
-"""Opening a connection, once or again and again."""
+"""Opening a connection."""
 
 from __future__ import annotations
 
 import ssl as tls
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import NoReturn, Unpack
+from typing import NoReturn
 
 import trio
 
-from edgews.attempts import Attempt, Attempts
-from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
-from edgews.requests import ClientArguments, ClientOptions
+from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
@@ -172,81 +169,3 @@ class connect:
             await trio.aclose_forcefully(secure)
             raise
         return secure
-
-
-class Arguments(ClientArguments, total=False):
-    """What `reconnect` hands on to `connect`."""
-
-    ssl: tls.SSLContext | None
-    server_hostname: str | None
-
-
-class reconnect:
-    """Connect to a server again and again, in a block that ends the last connection in time.
-
-        async with reconnect(uri) as connections:
-            async for ws in connections:
-                ...
-
-    A connection ends where its turn of the loop does, and the next attempt comes after a wait. What the turn
-    raises ends the loop, `ConnectionClosed` too unless it is caught inside; a connection whose loop was left
-    stays open until the end of the block. The block is there because a connection has tasks, which trio lets
-    nobody leave behind, and nobody tells an iterator that its loop was left.
-
-    Args:
-        uri: as for `connect`, and so are all that are not named here.
-        backoff: how long to wait.
-        on_attempt: called before each wait; what it raises ends the loop.
-
-    Raises:
-        Exception: what `connect` raises, from the loop, when it would be the same again: an answer that says
-            so, a certificate. After failures of the network, time-outs, and the answers 408, 425, 429 and 5xx
-            it tries again, not before the time that Retry-After asks for.
-    """
-
-    def __init__(
-        self,
-        uri: str | URI,
-        *,
-        backoff: Backoff = DEFAULT_BACKOFF,
-        on_attempt: Callable[[Attempt], object] | None = None,
-        **arguments: Unpack[Arguments],
-    ) -> None:
-        self._opening = connect(uri, **arguments)
-        self._attempts = Attempts(backoff, on_attempt)
-        self._ws: WebSocket | None = None
-
-    async def __aenter__(self) -> reconnect:
-        self._manager = trio.open_nursery()
-        self._nursery = await self._manager.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        ws, self._ws = self._ws, None
-        try:
-            if ws is not None:
-                await ws._leave(error)
-        finally:
-            if ws is not None:
-                ws._abort()
-            # As in `connect`.
-            await self._manager.__aexit__(None, None, None)
-
-    def __aiter__(self) -> reconnect:
-        return self
-
-    async def __anext__(self) -> WebSocket:
-        if self._ws is not None:
-            await self._ws.close()
-            self._ws = None
-            await trio.sleep(self._attempts.ended(trio.current_time()))
-        while True:
-            try:
-                self._ws = await self._opening._connect(self._nursery)
-            except Exception as error:
-                await trio.sleep(self._attempts.failed(error, time.time()))
-            else:
-                self._attempts.opened(trio.current_time())
-                return self._ws
