@@ -16,7 +16,7 @@ from edgews import (
     Side,
     Timeouts,
 )
-from edgews.outcomes import ConnectionClosed, InvalidHandshake, refusal
+from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError, refusal
 
 from . import wire
 from .engines import NO_TIMERS
@@ -132,3 +132,21 @@ def test_a_server_that_accepts_leads_to_none_of_them() -> None:
     owner.session.receive_data(answer)
     assert owner.session.opened
     assert owner.session.closed is None
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_a_proxys_failure_is_one_of_the_connection(lasting: bool) -> None:
+    """Who catches OSError for a server that cannot be reached has caught this, too."""
+    error = ProxyError("the proxy refuses", lasting=lasting)
+    assert isinstance(error, EdgewsError)
+    assert isinstance(error, OSError)
+    assert str(error) == "the proxy refuses"
+    assert error.lasting == lasting
+    assert not ProxyError("x").lasting
+
+
+def test_a_missing_extra_is_a_missing_import() -> None:
+    error = MissingExtraError("pip install edgews[proxy]")
+    assert isinstance(error, EdgewsError)
+    assert isinstance(error, ImportError)
+    assert "edgews[proxy]" in str(error)

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from time import monotonic
 
 import pytest
 
@@ -15,6 +16,7 @@ from edgews import (
     InvalidValueError,
     Request,
     Response,
+    Timeouts,
 )
 from edgews.sync import ConnectionClosed, InvalidHandshake, WebSocket, connect, serve
 from tests import wire
@@ -30,6 +32,9 @@ from tests.sync.harness import (
     server_context,
     uri,
 )
+
+# So long (seconds) that no test waits for it.
+LONG = 1000.0
 
 
 class TestOpening:
@@ -219,3 +224,37 @@ class TestRefusals:
         monkeypatch.setattr(WebSocket, "_wait_open", interrupted)
         with Listener(lambda raw: raw.read_rest()) as listener, pytest.raises(KeyboardInterrupt):
             connect(listener.uri)
+
+
+class TestOpenTime:
+    """`Timeouts.open` is one time for everything; these connections began when it was almost over."""
+
+    @pytest.fixture(autouse=True)
+    def _began_long_ago(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("edgews.sync.client.monotonic", lambda: monotonic() - LONG)
+
+    @pytest.mark.parametrize("scheme", ["ws", "wss"])
+    def test_for_the_handshakes(self, scheme: str) -> None:
+        with (
+            Listener(lambda raw: raw.read_rest()) as listener,
+            socket.create_connection(listener.address) as sock,
+            pytest.raises(TimeoutError),
+        ):
+            connect(f"{scheme}://x/", sock=sock, timeouts=Timeouts(open=LONG + 0.1))
+
+    def test_for_the_connection(self) -> None:
+        with running(echo) as server, pytest.raises(TimeoutError):
+            connect(uri(server), timeouts=Timeouts(open=LONG - 1))
+
+    @pytest.mark.parametrize("scheme", ["http", "socks4a", "socks5h"])
+    def test_for_the_proxy(self, scheme: str) -> None:
+        with Listener(lambda raw: raw.read_rest()) as listener, pytest.raises(TimeoutError):
+            connect(
+                "ws://x/",
+                proxy=listener.uri.replace("ws:", f"{scheme}:"),
+                timeouts=Timeouts(open=LONG + 0.1),
+            )
+
+    def test_there_need_be_no_limit(self) -> None:
+        with running(echo) as server, connect(uri(server), timeouts=Timeouts(open=None)) as ws:
+            assert ws.closed is None
