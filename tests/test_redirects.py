@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edgews import (
     ClientConnection,
+    Delivery,
     Disconnected,
     Headers,
     Rejected,
@@ -32,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "headers": (),
     "cookies": {},
     "compression": None,
+    "delivery": Delivery.MESSAGES,
     "limits": ClientConnection("ws://x/").limits,
     "timeouts": Timeouts(),
 }

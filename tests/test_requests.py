@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import edgews
 from edgews import (
     ClientConnection,
+    Delivery,
     Headers,
     InvalidValueError,
     Limits,

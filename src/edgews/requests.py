@@ -11,6 +11,7 @@ from typing import Final, TypedDict
 from . import __version__
 from .client import ClientConnection
 from .errors import InvalidValueError
+from .events import Delivery
 from .extensions import PerMessageDeflate
 from .headers import Headers, HeadersLike, is_token
 from .limits import Limits, Timeouts
@@ -39,6 +40,7 @@ class ClientArguments(TypedDict, total=False):
     headers: HeadersLike
     cookies: Mapping[str, str]
     compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None
+    delivery: Delivery
     limits: Limits
     timeouts: Timeouts
 
@@ -65,6 +67,7 @@ class ClientOptions:
         headers: further fields.
         cookies: names and values.
         compression: what to offer for permessage-deflate, None for nothing.
+        delivery: in which pieces messages come.
         limits: sizes in bytes.
         timeouts: times in seconds.
     """
@@ -75,6 +78,7 @@ class ClientOptions:
     headers: HeadersLike
     cookies: Mapping[str, str]
     compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None
+    delivery: Delivery
     limits: Limits
     timeouts: Timeouts
 
@@ -113,6 +117,7 @@ class ClientOptions:
             subprotocols=self.subprotocols,
             headers=fields,
             compression=self.compression,
+            delivery=self.delivery,
         )
 
     def for_strangers(self) -> ClientOptions:

@@ -92,7 +92,7 @@ def explained(proxy: Proxy) -> Iterator[None]:
     except TimeoutError:
         raise TimeoutError(f"the proxy {proxy} took too long") from None
     except OSError as error:
-        raise ProxyError(f"the proxy {proxy} cannot be reached: {error}") from error
+        raise ProxyError(f"no connection through the proxy {proxy}: {error}") from error
     except Refused as error:
         # Its words may be anything.
         words = str(error).encode("ascii", "replace").decode()

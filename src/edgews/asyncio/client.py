@@ -11,6 +11,7 @@ from typing import Any
 
 from edgews.attempts import Attempt, Attempts
 from edgews.backoff import DEFAULT_BACKOFF, Backoff
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -102,6 +103,7 @@ class connect:
             headers=headers,
             cookies=cookies,
             compression=compression,
+            delivery=delivery,
             limits=limits,
             timeouts=timeouts,
         )

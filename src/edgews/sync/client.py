@@ -7,6 +7,7 @@ import ssl as tls
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -75,6 +76,7 @@ def connect(
         headers=headers,
         cookies=cookies,
         compression=compression,
+        delivery=delivery,
         limits=limits,
         timeouts=timeouts,
     )

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import trio
 
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
