@@ -8,6 +8,8 @@ as a stream that has `read`, `read_exactly`, `write` and `close`.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
@@ -18,6 +20,9 @@ from .proxies import Proxy, ProxyKind, parse_proxy, proxy_from
 from .uri import URI
 
 Variant = Literal["async_.asyncio", "async_.trio", "sync"]
+
+# Elsewhere the settings of the system count as well.
+_ONLY_VARIABLES: Final = os.name == "posix" and sys.platform != "darwin"
 
 # In bytes. What a proxy says before it is out of the way is a few lines.
 MAX_REPLY: Final = 16384
@@ -43,9 +48,9 @@ def proxy_for(uri: URI, wish: str | bool | None) -> Proxy | None:
     """
     if isinstance(wish, str):
         return parse_proxy(wish)
-    if not wish:
+    if not wish or (_ONLY_VARIABLES and not any(name[-6:].lower() == "_proxy" for name in os.environ)):
         return None
-    # It brings half of the standard library with it.
+    # It brings half of the standard library with it, and is seldom needed.
     from urllib.request import getproxies, proxy_bypass
 
     return proxy_from(getproxies(), proxy_bypass, uri)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_type
 
+import edgews.asyncio
+import edgews.sync
+import edgews.trio
 from edgews import (
     Cause,
     CauseKind,
@@ -91,3 +94,19 @@ def ends(end: Disconnected) -> None:
     assert_type(end.cause.header, str | None)
     if isinstance(end.cause.error, HandshakeError):
         assert_type(end.cause.error.status, int)
+
+
+async def connects() -> None:
+    async with edgews.asyncio.reconnect("ws://x/", redirects=1, proxy=None, path="/socket") as connections:
+        async for ws in connections:
+            assert_type(ws, edgews.asyncio.WebSocket)
+    async for again in edgews.asyncio.connect("ws://x/", on_attempt=print, cookies={"a": "b"}):
+        assert_type(again, edgews.asyncio.WebSocket)
+    async with edgews.trio.reconnect("ws://x/", backoff=edgews.trio.Backoff(cap=5)) as theirs:
+        async for other in theirs:
+            assert_type(other, edgews.trio.WebSocket)
+    with edgews.sync.reconnect("ws://x/", headers={"X": "y"}) as blocking:
+        for one in blocking:
+            assert_type(one, edgews.sync.WebSocket)
+    edgews.sync.reconnect("ws://x/", sock=None)  # type: ignore[call-arg]
+    edgews.sync.reconnect("ws://x/", redirects="1")  # type: ignore[arg-type]
