@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from edgews import Headers, Request, Response
+from edgews import Headers, Request, Response, Timeouts
 from edgews.outcomes import InvalidHandshake
 from tests.contract.drivers import PATIENCE, Driver, Serving
 from tests.contract.peers import raw_server
-from tests.contract.test_opening import SHORT
 from tests.raw import Raw
 from tests.sync.harness import HOST, client_context, server_context
 
@@ -122,5 +121,6 @@ async def test_the_time_is_one_for_all(d: Driver) -> None:
         d.serving(d.echo, process_request=leading({"/": silent})) as server,
     ):
         with pytest.raises(TimeoutError):
-            async with d.connecting(server.uri(), redirects=1, timeouts=SHORT):
+            # Long enough to reach the second server.
+            async with d.connecting(server.uri(), redirects=1, timeouts=Timeouts(open=1.0)):
                 raise AssertionError("it is open")

@@ -258,3 +258,23 @@ class TestOpenTime:
     def test_there_need_be_no_limit(self) -> None:
         with running(echo) as server, connect(uri(server), timeouts=Timeouts(open=None)) as ws:
             assert ws.closed is None
+
+    def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with running(echo) as server, socket.create_server((HOST, 0), backlog=0) as full:
+            # Who comes when the queue is full gets no answer at all.
+            waiting = [socket.socket() for _ in range(4)]
+            for sock in waiting:
+                sock.setblocking(False)
+                sock.connect_ex(full.getsockname())
+            found = [
+                (socket.AF_INET, socket.SOCK_STREAM, 0, "", s) for s in (full.getsockname(), server.address)
+            ]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            try:
+                with connect("ws://server.example/", timeouts=Timeouts(open=LONG + 2)) as ws:
+                    assert ws.remote_address == server.address
+            finally:
+                for sock in waiting:
+                    sock.close()

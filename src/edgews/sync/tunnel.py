@@ -13,12 +13,19 @@ from edgews.uri import URI
 
 
 def dial(host: str, port: int, deadline: float) -> socket.socket:
-    """Try each address of a host until one answers; all of them together have time until `deadline`."""
+    """Try each address of a host until one answers; all of them together have time until `deadline`.
+
+    Each gets its share of what is left: one that does not answer leaves time for the others.
+    """
     failure: OSError = TimeoutError("timed out")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    for behind, (family, kind, protocol, _, address) in zip(
+        reversed(range(len(addresses))), addresses, strict=True
+    ):
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(_left(deadline))
+            left = _left(deadline)
+            sock.settimeout(None if left is None else left / (behind + 1))
             sock.connect(address)
         except OSError as error:
             failure = error

@@ -153,20 +153,20 @@ class connect:
         if not uri.secure:
             return stream
         name = None if course.moved else self._server_hostname
-        secure = trio.SSLStream(
-            stream,
-            tls.create_default_context() if self._ssl is None else self._ssl,
-            server_hostname=name or uri.host,
-            https_compatible=True,
-        )
         try:
+            secure = trio.SSLStream(
+                stream,
+                tls.create_default_context() if self._ssl is None else self._ssl,
+                server_hostname=name or uri.host,
+                https_compatible=True,
+            )
             await secure.do_handshake()
         except trio.BrokenResourceError as error:
-            await trio.aclose_forcefully(secure)
+            await trio.aclose_forcefully(stream)
             if isinstance(error.__cause__, tls.SSLError):
                 raise error.__cause__ from None
             raise ConnectionError("the connection broke in the TLS handshake") from error
         except BaseException:
-            await trio.aclose_forcefully(secure)
+            await trio.aclose_forcefully(stream)
             raise
         return secure
