@@ -41,8 +41,10 @@ class connect:
         server_hostname: the name that the certificate must be made out to, None for the URI's host.
         sock: a connected socket to use, which then belongs to the connection.
         path: of a Unix socket to connect to; the URI then only says what is asked for.
-        proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); True for
-            the one that the environment has for the server, None for none. `sock` and `path` need none.
+        proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); it needs
+            the extra `edgews[proxy]`; True for what the environment says (`wss_proxy`, `socks_proxy`,
+            `https_proxy`, `all_proxy`; without TLS `ws_proxy`, `socks_proxy`, `https_proxy`, `http_proxy`,
+            `all_proxy`; and `no_proxy`); None for none. `sock` and `path` need none.
         redirects: how many to follow. To another origin go no cookies, no credentials, and of `headers` only
             what is known to be harmless; never from `wss://` to `ws://`. A `sock` leads nowhere else, and
             a `path` to no other origin.

@@ -45,8 +45,10 @@ def connect(
         ssl: the context for `wss://`, None for `ssl.create_default_context()`.
         server_hostname: the name that the certificate must be made out to, None for the URI's host.
         sock: a connected socket to use, which then belongs to the connection.
-        proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); True for
-            the one that the environment has for the server, None for none. A `sock` needs none.
+        proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); it needs
+            the extra `edgews[proxy]`; True for what the environment says (`wss_proxy`, `socks_proxy`,
+            `https_proxy`, `all_proxy`; without TLS `ws_proxy`, `socks_proxy`, `https_proxy`, `http_proxy`,
+            `all_proxy`; and `no_proxy`); None for none. A `sock` needs none.
         redirects: how many to follow. To another origin go no cookies, no credentials, and of `headers` only
             what is known to be harmless; never from `wss://` to `ws://`. A `sock` leads nowhere else.
         origin: the Origin field; browsers send one, others need none.
