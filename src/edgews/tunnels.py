@@ -135,7 +135,6 @@ def complete(reply: bytearray, data: bytes) -> bool:
     # Behind a refusal there may be a page.
     if len(reply) > end and reply.split(None, 2)[1:2] == [b"200"]:
         raise ProxyError("the proxy has sent more than its answer", lasting=True)
-    del reply[end:]
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from edgews import Timeouts
 from edgews.asyncio import Attempt, Backoff, ConnectionClosed, Server, WebSocket, connect, reconnect, serve
 from tests.raw import TIMEOUT
 from tests.sync.harness import HOST
@@ -138,27 +139,30 @@ async def test_a_turn_can_be_cancelled() -> None:
 
 @in_time
 async def test_who_has_no_time_to_close_drops() -> None:
-    """Cancelled while it closes: the stream is not left behind."""
+    """Cancelled while it waits for the answer to its Close, which never comes."""
+    connections: list[WebSocket] = []
+    left = asyncio.Event()
 
     async def mute(ws: WebSocket) -> None:
         await asyncio.Event().wait()
 
     async def loop(address: str) -> None:
-        async with reconnect(address) as them:
+        async with reconnect(address, timeouts=Timeouts(close=None)) as them:
             async for ws in them:
-                ws._transport.pause_reading()  # type: ignore[union-attr]
+                assert isinstance(ws._transport, asyncio.Transport)
+                ws._transport.pause_reading()
+                connections.append(ws)
                 break
             left.set()
 
-    left = asyncio.Event()
     async with serve(mute, HOST, 0) as server:
         task = asyncio.create_task(loop(uri(server)))
         await left.wait()
-        # It waits for the answer to its Close, which it does not read.
-        await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        (ws,) = connections
+        await ws.wait_closed()
         await server.close(0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -34,6 +35,25 @@ async def raw_server(d: Driver, peer: Callable[[Raw], object]) -> AsyncIterator[
         task = d.spawn(d.blocking, serve, listener)
         yield f"ws://{HOST}:{listener.getsockname()[1]}/"
         await task.join()
+
+
+def dripping(start: bytes) -> Callable[[Raw], None]:
+    """Answer with `start`, and then with a byte now and then until the client has gone."""
+
+    def serve(raw: Raw) -> None:
+        # What the client says does not matter.
+        raw.sock.recv(65536)
+        data = start
+        try:
+            while True:
+                raw.send(data)
+                data = b"0"
+                if select.select([raw.sock], [], [], 0.01)[0] and not raw.sock.recv(65536):
+                    return
+        except ConnectionError:
+            pass
+
+    return serve
 
 
 def opened(peer: Callable[[Raw], object], behind: bytes = b"") -> Callable[[Raw], object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import select
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,7 @@ from edgews import CauseKind, PerMessageDeflate
 from edgews.handshake import accept_key
 from edgews.outcomes import InvalidHandshake
 from tests.contract.drivers import Driver
-from tests.contract.peers import raw_server
+from tests.contract.peers import dripping, raw_server
 from tests.contract.test_opening import SHORT
 from tests.raw import Raw
 
@@ -104,18 +103,7 @@ async def test_a_page_without_an_end(d: Driver) -> None:
 
 @pytest.mark.parametrize("start", [b"HTTP/1.1 101 Switching Protocols\r\nX: ", b"HTTP/1.1 1"])
 async def test_an_answer_that_drips(d: Driver, start: bytes) -> None:
-    def peer(raw: Raw) -> None:
-        raw.read_head()
-        data = start
-        try:
-            # Until the client has gone.
-            while not select.select([raw.sock], [], [], 0.01)[0]:
-                raw.send(data)
-                data = b"0"
-        except ConnectionError:
-            pass
-
-    async with raw_server(d, peer) as uri:
+    async with raw_server(d, dripping(start)) as uri:
         with pytest.raises(TimeoutError):
             async with d.connecting(uri, timeouts=SHORT):
                 raise AssertionError("it is open")

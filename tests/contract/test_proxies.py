@@ -11,7 +11,7 @@ import pytest
 from edgews import InvalidValueError, Request
 from edgews.outcomes import MissingExtraError, ProxyError
 from tests.contract.drivers import PATIENCE, Driver
-from tests.contract.peers import raw_server
+from tests.contract.peers import dripping, raw_server
 from tests.contract.test_opening import SHORT
 from tests.raw import Raw
 from tests.sync.harness import HOST, client_context, server_context
@@ -152,6 +152,16 @@ class TestOthers:
             with pytest.raises(ProxyError) as caught:
                 await nobody(d, "ws://server.example/", proxy=uri.replace("ws:", f"{scheme}:"))
         assert not caught.value.lasting
+
+    @pytest.mark.parametrize(
+        ("scheme", "start"),
+        [("http", b"HTTP/1.1 200 OK\r\nA: b"), ("socks5h", b"\x05\x00\x05\x00\x00\x03\xff")],
+    )
+    async def test_one_that_drips(self, d: Driver, scheme: str, start: bytes) -> None:
+        async with raw_server(d, dripping(start)) as uri:
+            proxy = uri.replace("ws:", f"{scheme}:")
+            with pytest.raises(TimeoutError):
+                await nobody(d, "ws://server.example/", proxy=proxy, timeouts=SHORT)
 
     async def test_one_that_answers_in_pieces(self, d: Driver) -> None:
         """Each piece is sent once the one before was read: the client's next bytes are the request."""

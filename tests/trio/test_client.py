@@ -63,6 +63,29 @@ def test_the_time_for_a_proxy_is_part_of_it(scheme: str, monkeypatch: pytest.Mon
     assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) == pytest.approx(10.0)
 
 
+def test_and_so_is_the_time_for_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /%d\r\nContent-Length: 0\r\n\r\n"
+    servers: list[trio.abc.Stream] = []
+
+    async def open_stream(*_: object) -> trio.abc.Stream:
+        await trio.sleep(4.0)
+        ours, theirs = trio.testing.memory_stream_pair()
+        await theirs.send_all(answer % len(servers))
+        servers.append(theirs)
+        return ours
+
+    async def main() -> float:
+        start = trio.current_time()
+        with pytest.raises(TimeoutError):
+            async with connect("ws://server.example/", timeouts=SLOW, redirects=1000):
+                raise AssertionError("it is open")
+        return trio.current_time() - start
+
+    monkeypatch.setattr(trio, "open_tcp_stream", open_stream)
+    assert trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0)) == pytest.approx(10.0)
+    assert len(servers) == 2
+
+
 def test_a_loop_needs_a_block() -> None:
     with pytest.raises(TypeError, match="use reconnect"):
         aiter(connect("ws://server.example/"))  # type: ignore[type-var]
