@@ -32,6 +32,7 @@ PEERS = (
     "httptools",
     "hypercorn",
     "starlette",
+    "tiny_proxy",
     "trio_websocket",
     "uvicorn",
     "websockets",
