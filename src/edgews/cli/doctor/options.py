@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from edgews.client import ClientConnection
+from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
-from edgews.headers import Headers
-from edgews.limits import Timeouts
+from edgews.limits import DEFAULT_LIMITS, Timeouts
+from edgews.requests import ClientOptions
 from edgews.uri import URI
 
 # As browsers offer it.
@@ -51,20 +51,18 @@ class Options:
     def connection(self, origin: str | None) -> ClientConnection:
         """Return the engine's side of a connection from a page of that origin.
 
-        A user and password in the URI become Basic credentials. RFC 7617 §2.
-
         Raises:
             InvalidValueError: something that may not be sent.
         """
-        headers = Headers(self.headers)
-        if self.uri.username is not None and not headers.has("Authorization"):
-            credentials = f"{self.uri.username}:{self.uri.password or ''}".encode()
-            headers = Headers([*headers, ("Authorization", f"Basic {b64encode(credentials).decode()}")])
-        return ClientConnection(
-            self.uri,
-            timeouts=_TIMEOUTS,
+        options = ClientOptions(
+            redirects=0,
             origin=origin,
             subprotocols=self.subprotocols,
-            headers=headers,
+            headers=self.headers,
+            cookies={},
             compression=OFFERS,
+            delivery=Delivery.MESSAGES,
+            limits=DEFAULT_LIMITS,
+            timeouts=_TIMEOUTS,
         )
+        return options.connection(self.uri)
