@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from tests.peers.matrix import OURS
 from tests.raw import TIMEOUT
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,9 @@ class Party:
     def __init__(self, name: str, certificates: Path) -> None:
         program = ["node", str(FOLDER / "ws.js")]
         if name != "ws":
-            program = [sys.executable, "-m", "tests.peers.agents", name]
+            # What a party of ours says to standard error is a failure, so a warning is, too.
+            strict = ["-W", "error"] if name in OURS else []
+            program = [sys.executable, *strict, "-m", "tests.peers.agents", name]
         self.name = name
         self._errors = open(certificates / f"{name}.log", "w+")  # noqa: SIM115 - closed in `end`
         self._process = subprocess.Popen(
@@ -37,7 +40,7 @@ class Party:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            text=True,
+            encoding="utf-8",
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -179,7 +179,7 @@ def test_the_way_is_cut(meeting: Meeting, reset: bool) -> None:
         assert peer.message() == "still there?"
         relay.cut(reset=reset)
         assert ours.closed() == (1006, "")
-        peer.event()
+        assert peer.closed()[0] == 1006
 
 
 @over("plain", "tls")

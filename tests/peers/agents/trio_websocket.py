@@ -46,8 +46,9 @@ class TrioWebsocket(TrioAgent):
         if options.tls:
             context = self.client_context(options)
             stream = trio.SSLStream(stream, context, server_hostname=parts.hostname, https_compatible=True)
-            await stream.do_handshake()
         async with stream, trio.open_nursery() as nursery:
+            if options.tls:
+                await stream.do_handshake()
             yield await trio_websocket.wrap_client_stream(
                 nursery,
                 stream,
