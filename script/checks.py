@@ -22,12 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Their tests look at edgews from outside, where neither the backend nor `python -O` makes a
 # difference: they run once.
-OUTSIDE = ("browser", "foreign", "node", "packaging", "sanitizer")
+OUTSIDE = ("browser", "foreign", "interop", "node", "npm", "packaging", "sanitizer")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 COMPILERS = ("clang", "gcc", "cc")
 # What tests with the marker `peers` import; uvloop is not everywhere.
 PEERS = (
+    "aiohttp",
     "fastapi",
     "httptools",
     "hypercorn",
@@ -38,6 +39,8 @@ PEERS = (
     "websockets",
     "wsproto",
 )
+# What tests with the marker `npm` require; script/node-packages puts it into .node.
+NODE_PACKAGES = ("ws",)
 
 # Seconds for one part; one that takes this long hangs.
 TIMEOUT = 600
@@ -106,6 +109,9 @@ def absent() -> Iterator[tuple[str, str]]:
         yield "foreign", "pip cannot fetch a package from its index"
     if not shutil.which("node"):
         yield "node", "no node on PATH"
+        yield "npm", "no node on PATH"
+    elif missing := [name for name in NODE_PACKAGES if not (ROOT / ".node/node_modules" / name).exists()]:
+        yield "npm", f"not in .node: {', '.join(missing)} (script/node-packages)"
     if missing := [name for name in PEERS if find_spec(name) is None]:
         yield "peers", f"not installed: {', '.join(missing)}"
     if not any(map(sanitizes, COMPILERS)):
@@ -140,7 +146,7 @@ def tests(missing: set[str]) -> Iterator[Part]:
     yield Part(title, [*inside, warning], optimized, pytest=True)
     yield from fuzzing()
     if outside := [name for name in OUTSIDE if name not in missing]:
-        command = suite(only=outside, without=missing & {"compiler", "extension", "peers"})
+        command = suite(only=outside, without=missing)
         yield Part(f"from outside: {', '.join(outside)}", command, pytest=True)
 
 

@@ -9,7 +9,13 @@ from hypothesis import HealthCheck, settings
 
 # What these modules assert is checked under `python -O`, too.
 pytest.register_assert_rewrite(
-    "tests.backends", "tests.engines", "tests.handshakes", "tests.interop", "tests.properties", "tests.sync"
+    "tests.backends",
+    "tests.engines",
+    "tests.handshakes",
+    "tests.interop",
+    "tests.peers",
+    "tests.properties",
+    "tests.sync",
 )
 
 # Deadlines measure the machine, not the code; what must be linear has a test of its own.
