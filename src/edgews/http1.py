@@ -32,6 +32,8 @@ _HOST = re.compile(rb"\nhost:", re.IGNORECASE)
 _PLAIN = re.compile(
     rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
 )
+# Longer values than this (characters) are mostly somebody's own.
+_COMMON = 16
 # What is said about a body, which needs a parser.
 _BODY = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):", re.IGNORECASE)
 
@@ -165,7 +167,9 @@ class RequestReader:
         for line in block.decode("latin-1").split("\r\n")[:-1]:
             name, _, value = line.partition(":")
             hosts += name.lower() == "host"
-            fields.append((intern(name), value.strip(" \t")))
+            value = value.strip(" \t")
+            # Names, and values such as `websocket`, come again with each connection, and are kept once.
+            fields.append((intern(name), intern(value) if len(value) <= _COMMON else value))
         if hosts != 1:
             return None
         return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
