@@ -175,7 +175,7 @@ class ServerConnection(Connection):
             encode_chunk(data.encode("utf-8", "replace") if isinstance(data, str) else data, final)
         )
         if final:
-            self._answered()
+            self._end_ours()
         return chunk
 
     def _unanswered(self) -> Request:
@@ -232,12 +232,8 @@ class ServerConnection(Connection):
         self._reader = self._request = None
         self._cause = cause
         answer = self._out(encode_response(response))
-        self._answered()
+        self._end_ours()
         return answer
-
-    def _answered(self) -> None:
-        self._step(Input.SEND_EOF)
-        self._timers.start_close()
 
     def _open_timed_out(self) -> None:
         request = self._request

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -316,7 +317,8 @@ class WebSocket(Link, Status):
             data = session.send_ping(payload)
         except StateError:
             raise await self._end() from None
-        start = self._loop.time()
+        # Finer than what a loop knows of the time.
+        start = monotonic()
         self._put(data)
         self._pingers = self._pingers or {}
         pinger = self._pingers[payload] = self._loop.create_future()
@@ -325,7 +327,7 @@ class WebSocket(Link, Status):
             if session.closed is None:
                 await pinger
             if session.pings[payload]:
-                return self._loop.time() - start
+                return monotonic() - start
         finally:
             del self._pingers[payload], session.pings[payload]
         assert session.closed is not None
