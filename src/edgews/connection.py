@@ -172,7 +172,7 @@ class Connection(Incoming):
         return transport(self._halves, self._half_closes)
 
     def cannot_half_close(self) -> None:
-        """Take note that the byte stream cannot be ended in one direction, as with most of TLS; call it early.
+        """Take note that the byte stream cannot be ended in one direction, as with TLS; call it early.
 
         Then `transport` never asks for that. It says CLOSE when both sides have said Close, and else when
         nothing has come for a second; close the stream, and call `receive_eof` as usual.

@@ -16,7 +16,7 @@ from .handshake import UPGRADE_FIELDS, accept_response, check_request, check_tar
 from .headers import Headers, HeadersLike
 from .http1 import RequestReader, encode_chunk, encode_response
 from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from .states import OPEN, Input
+from .states import OPEN
 
 # Stands for the client in the answer to bytes that are no request.
 _NO_REQUEST = Request("GET", "/", Headers())

@@ -12,7 +12,6 @@ from edgews.outcomes import ConnectionClosed
 from tests import wire
 from tests.contract.drivers import PATIENCE, Driver
 from tests.contract.peers import raw_client
-from tests.raw import Raw
 from tests.sync.harness import LINKS, Link
 
 CODES = ((1000, ""), (1001, "gone"), (1013, "later"), (3000, "x" * 123), (4999, "é"))
@@ -298,58 +297,3 @@ class TestInFlight:
             assert await peer.read_frame() == (wire.CLOSE, b"\x03\xe8leaving")
             await peer.send(wire.frame(wire.TEXT, b"x" * 100_000) + wire.close(1000))
             assert await peer.read_frame() is None
-
-
-class TestShutdown:
-    async def test_closes_open_connections_with_1001(self, d: Driver) -> None:
-        ends = Ends(d)
-        async with d.serving(ends) as server:
-            clients = [d.spawn(self.stay, d, server.uri()) for _ in range(5)]
-            await d.until(lambda: len(self.waiting) == 5)
-            await server.close()
-            for client in clients:
-                assert told(await client.join())[:3] == (1001, "", True)
-            for _ in clients:
-                assert told(await ends.next()) == (1001, "", True, CauseKind.CLOSED, Side.LOCAL)
-            with pytest.raises(OSError, match=r"refused|failed|Connect"):
-                async with d.connecting(server.uri()):
-                    pass
-
-    def setup_method(self) -> None:
-        self.waiting: list[Any] = []
-
-    async def stay(self, d: Driver, uri: str) -> Disconnected:
-        async with d.connecting(uri) as ws:
-            await d.send(ws, "x")
-            assert await d.recv(ws, PATIENCE) == "x"
-            self.waiting.append(ws)
-            return await d.end(ws)
-
-    async def test_drops_who_has_not_asked_yet(self, d: Driver) -> None:
-        entered = d.event()
-
-        async def handler(ws: Any) -> None:
-            entered.set()
-            await d.all(ws)
-
-        async with d.serving(handler, timeouts=Timeouts(open=60.0)) as server:
-            with await d.blocking(Raw.connect, server.address) as raw:
-                # So that the server has it: connections are accepted in their order.
-                async with d.connecting(server.uri()):
-                    await entered.wait()
-                await server.close()
-                assert await d.blocking(raw.read_rest) == b""
-
-    async def test_gives_up_who_does_not_answer(self, d: Driver) -> None:
-        served: list[Any] = []
-
-        async def handler(ws: Any) -> None:
-            served.append(ws)
-            await d.echo(ws)
-
-        async with d.serving(handler) as server, raw_client(d, server.address) as peer:
-            await peer.send(wire.frame(wire.TEXT, b"x"))
-            assert await peer.read_frame() == (wire.TEXT, b"x")
-            await server.close(0.1)
-            assert (served[0].closed.code, served[0].closed.clean) == (1006, False)
-            assert await peer.read_frames() == [(wire.CLOSE, b"\x03\xe9")]
