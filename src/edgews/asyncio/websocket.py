@@ -107,8 +107,8 @@ class WebSocket(Link, Status):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.remote_address = transport.get_extra_info("peername")
         self.local_address = transport.get_extra_info("sockname")
-        self._owner.came(self)
         super().connection_made(transport)
+        self._owner.came(self)
 
     def data_received(self, data: bytes) -> None:
         session = self._session
