@@ -46,8 +46,8 @@ BRIEF_PING = Timeouts(close=0.2, ping_interval=0.1, ping_timeout=0.3)
 """A stalled peer is given up by the last one, too."""
 
 
-def run(test: Coroutine[Any, Any, object], new_loop: NewLoop) -> None:
-    """Run a test in debug mode on a loop of its own; fail when it leaves anything behind."""
+def run(test: Coroutine[Any, Any, object], new_loop: NewLoop, debug: bool = True) -> None:
+    """Run a test, in debug mode unless it is too long for that; fail when it leaves anything behind."""
     failures: list[str] = []
 
     def remember(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -55,8 +55,10 @@ def run(test: Coroutine[Any, Any, object], new_loop: NewLoop) -> None:
         if not context["message"].startswith("Error on transport creation for incoming connection"):
             failures.append(f"{context['message']}: {context.get('exception')!r}")
 
-    with asyncio.Runner(debug=True, loop_factory=new_loop) as runner:
+    with asyncio.Runner(debug=debug, loop_factory=new_loop) as runner:
         runner.get_loop().set_exception_handler(remember)
+        # A busy machine is no news.
+        runner.get_loop().slow_callback_duration = LIMIT
         runner.run(_watched(test))
         # What nobody retrieved is told when it is freed; a transport that is not closed warns then.
         gc.collect()

@@ -43,7 +43,7 @@ async def cancelled(task: asyncio.Task[object]) -> bool:
 
 
 class TestRecv:
-    @settings(max_examples=40)
+    @settings(max_examples=15)
     @given(
         patience=st.lists(some_turns, min_size=1, max_size=30),
         bursts=st.lists(st.integers(1, 4), min_size=1, max_size=10),
@@ -141,7 +141,7 @@ class TestRecv:
 
 
 class TestSend:
-    @settings(max_examples=25)
+    @settings(max_examples=10)
     @given(
         patience=st.lists(some_turns, min_size=1, max_size=20),
         size=st.sampled_from([1, 70_000, 1_000_000]),

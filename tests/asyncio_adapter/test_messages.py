@@ -52,7 +52,7 @@ async def test_every_size_is_sent_first_by_the_server(link: Link, size: int) -> 
         assert [message async for message in ws] == ["y" * size, b"\x01" * size]
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     messages=st.lists(st.text(max_size=300) | st.binary(max_size=300), max_size=12),
     ahead=st.integers(1, 12),
@@ -72,7 +72,7 @@ def test_any_messages_come_back_in_order(
     run(test(), new_loop)
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     messages=st.lists(st.text(max_size=200) | st.binary(max_size=200), min_size=1, max_size=8),
     cuts=st.lists(st.integers(0, 2000), max_size=20),

