@@ -158,8 +158,9 @@ class TestViolations:
             await report.closed()
         assert report.received == []
 
-    async def test_while_the_application_is_busy(self) -> None:
+    async def test_while_the_application_is_busy(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It has its time to answer, and no more: then the Close goes out in front of the answer."""
+        monkeypatch.setattr("edgews.session.ANSWER_TIME", 0.05)
         go = asyncio.Event()
 
         async def ponder(ws: WebSocket) -> None:

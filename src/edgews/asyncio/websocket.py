@@ -129,6 +129,10 @@ class WebSocket(Link, Status):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        for pinger in (self._pingers or {}).values():
+            # The end may stand behind messages, and no Pong comes any more.
+            if not pinger.done():
+                pinger.set_result(None)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
         self._owner.gone(self)
@@ -287,6 +291,9 @@ class WebSocket(Link, Status):
         try:
             await send_pieces(self._conn, pieces, compress, self._write_piece)
         except StateError:
+            if self._conn.state is State.OPEN:
+                # It came from the pieces.
+                raise
             raise await self._end() from None
         finally:
             self._fragments = None
@@ -295,9 +302,13 @@ class WebSocket(Link, Status):
                 self._fail(CloseCode.INTERNAL_ERROR, UNFINISHED)
 
     async def _write_piece(self, frame: bytes) -> None:
+        if self._transport is None:
+            # The end may stand behind messages that nobody has asked for.
+            raise await self._end()
         self._put(frame)
-        if self._drained is not None:
-            await asyncio.shield(self._drained)
+        self._sent += 1
+        if self._drained is not None or self._sent % TURN == 0:
+            await self._make_room()
 
     async def ping(self) -> float:
         """Send a Ping and wait for its Pong.
@@ -311,6 +322,8 @@ class WebSocket(Link, Status):
         Raises:
             ConnectionClosed: the connection is closing, or ends before the Pong.
         """
+        if self._transport is None:
+            raise await self._end()
         payload = os.urandom(4)
         session = self._session
         try:
@@ -330,8 +343,7 @@ class WebSocket(Link, Status):
                 return monotonic() - start
         finally:
             del self._pingers[payload], session.pings[payload]
-        assert session.closed is not None
-        raise ConnectionClosed(session.closed)
+        raise await self._end() if session.closed is None else ConnectionClosed(session.closed)
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection, and wait until it is closed.
