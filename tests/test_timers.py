@@ -162,7 +162,7 @@ def test_a_peer_that_falls_silent_ends_the_close_timer(origin: float) -> None:
     for _ in range(5):
         clock.advance(0.5)
         clock.received += 1
-    assert clock.log == []
+        assert clock.look() == []
     # It is looked at once in so many seconds.
     clock.advance(2 * LINGER)
     assert clock.log == [(origin + 4.0, Due.CLOSE)]
