@@ -426,6 +426,27 @@ def test_the_server_ends_its_stream_first() -> None:
     assert end(server).clean
 
 
+def test_a_stream_that_cannot_be_half_closed() -> None:
+    """The server ends it as a whole once both have said Close; after a failure the peer may go on first."""
+    client, server = make(Role.CLIENT), make(Role.SERVER)
+    server.cannot_half_close()
+    receive(server, client.send_close(1000))
+    assert server.transport is Transport.CLOSE
+    assert end(server).clean
+
+    client, server = make(Role.CLIENT), make(Role.SERVER)
+    server.cannot_half_close()
+    server.fail(1011)
+    assert list(server.handle_timeout(0.0)) == []
+    assert receive(server, client.send_ping()) == []
+    assert list(server.handle_timeout(1.0)) == []
+    assert server.transport is Transport.KEEP_OPEN
+    (event,) = server.handle_timeout(2.0)
+    assert isinstance(event, Disconnected)
+    assert event.cause.kind is CauseKind.FAILED
+    assert server.transport is Transport.CLOSE
+
+
 # What may be asked
 
 

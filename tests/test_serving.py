@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgews import Delivery, Headers, Limits, PerMessageDeflate, Request, Timeouts
-from edgews.serving import FAILED, TOO_MANY, ServerOptions
+from edgews.serving import FAILED, TOO_MANY, ServerOptions, spread
 
 from .handshakes import GOOD
 
@@ -72,3 +76,25 @@ def test_the_application_chooses_instead() -> None:
 def test_what_a_server_answers_by_itself() -> None:
     assert (TOO_MANY.status, TOO_MANY.headers.get("Retry-After")) == (503, "5")
     assert FAILED.status == 500
+
+
+@given(st.integers(1, 100), st.floats(0.0, 1e6))
+def test_a_spread_is_even_and_over_in_time(count: int, seconds: float) -> None:
+    offsets = list(spread(count, seconds))
+    assert len(offsets) == count
+    assert offsets[0] == 0.0
+    assert all(offset < seconds or offset == seconds == 0.0 for offset in offsets[1:])
+    assert offsets == sorted(offsets)
+    step = seconds / count
+    for before, after in pairwise(offsets):
+        assert after - before == pytest.approx(step, abs=1e-9 * seconds)
+
+
+def test_nobody_to_be_closed() -> None:
+    assert list(spread(0, 5.0)) == []
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.inf, math.nan])
+def test_a_spread_that_is_no_time(seconds: float) -> None:
+    with pytest.raises(ValueError, match="spread is"):
+        spread(3, seconds)

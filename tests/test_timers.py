@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews.limits import Timeouts
-from edgews.timers import ASAP, Due, Timers
+from edgews.timers import ASAP, LINGER, Due, Timers
 
 OFF = Timeouts(open=None, close=None, idle=None, ping_interval=None, ping_timeout=None)
 
@@ -154,6 +154,18 @@ def test_the_close_timer_begins_anew_at_each_step() -> None:
     assert clock.log == []
     clock.advance(1.0)
     assert clock.log == [(clock.now, Due.CLOSE)]
+
+
+def test_a_peer_that_falls_silent_ends_the_close_timer(origin: float) -> None:
+    clock = Clock(with_only(close=8.0), origin)
+    clock.timers.start_close(linger=True)
+    for _ in range(5):
+        clock.advance(0.5)
+        clock.received += 1
+        assert clock.look() == []
+    # It is looked at once in so many seconds.
+    clock.advance(2 * LINGER)
+    assert clock.log == [(origin + 4.0, Due.CLOSE)]
 
 
 @pytest.mark.parametrize("looked", [False, True])

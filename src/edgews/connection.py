@@ -169,7 +169,15 @@ class Connection(Incoming):
     @property
     def transport(self) -> Transport:
         """What to do with the byte stream once `data_to_send` is written."""
-        return transport(self._halves)
+        return transport(self._halves, self._half_closes)
+
+    def cannot_half_close(self) -> None:
+        """Take note that the byte stream cannot be ended in one direction, as with TLS; call it early.
+
+        Then `transport` never asks for that. It says CLOSE when both sides have said Close, and else when
+        nothing has come for a second; close the stream, and call `receive_eof` as usual.
+        """
+        self._half_closes = False
 
     @property
     def state(self) -> State:

@@ -55,6 +55,7 @@ class Outgoing:
         "_connecting",
         "_deflate_from",
         "_deflater",
+        "_half_closes",
         "_halves",
         "_masks",
         "_plain",
@@ -76,6 +77,7 @@ class Outgoing:
         self._masks = masks
         self._connecting = connecting
         self._halves: Halves = OPEN
+        self._half_closes = True
         self._cause: Cause | None = None
         # Whether both Close frames were exchanged: RFC 6455 §7.1.4.
         self._clean = False
@@ -406,9 +408,12 @@ class Outgoing:
             self._queue(self._out(self._frame(_CLOSE, payload)))
             self._step(Input.SEND_CLOSE)
             self._clean = self._halves == BOTH_CLOSED
+        self._end_ours()
+
+    def _end_ours(self) -> None:
+        """We have said all; the peer may not have. RFC 6455 §7.1.7."""
         self._step(Input.SEND_EOF)
-        self._timers.start_close()
-        self._ready = False
+        self._timers.start_close(linger=not self._half_closes)
 
     def _check_open(self) -> None:
         if self._connecting or not may_send_data(self._halves):

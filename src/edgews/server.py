@@ -16,7 +16,7 @@ from .handshake import UPGRADE_FIELDS, accept_response, check_request, check_tar
 from .headers import Headers, HeadersLike
 from .http1 import RequestReader, encode_chunk, encode_response
 from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from .states import OPEN, Input
+from .states import OPEN
 
 # Stands for the client in the answer to bytes that are no request.
 _NO_REQUEST = Request("GET", "/", Headers())
@@ -175,7 +175,7 @@ class ServerConnection(Connection):
             encode_chunk(data.encode("utf-8", "replace") if isinstance(data, str) else data, final)
         )
         if final:
-            self._answered()
+            self._end_ours()
         return chunk
 
     def _unanswered(self) -> Request:
@@ -232,12 +232,8 @@ class ServerConnection(Connection):
         self._reader = self._request = None
         self._cause = cause
         answer = self._out(encode_response(response))
-        self._answered()
+        self._end_ours()
         return answer
-
-    def _answered(self) -> None:
-        self._step(Input.SEND_EOF)
-        self._timers.start_close()
 
     def _open_timed_out(self) -> None:
         request = self._request

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,3 +68,16 @@ class ServerOptions:
         if self.select_subprotocol is not None:
             return self.select_subprotocol(request)
         return choose_subprotocol(request, self.subprotocols)
+
+
+def spread(count: int, seconds: float) -> Iterator[float]:
+    """Yield when to close each of `count` connections, in seconds from now, so that clients come back evenly.
+
+    The first is closed at once, and the last before the time is over.
+
+    Raises:
+        ValueError: `seconds` is negative or no finite number.
+    """
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"spread is {seconds!r}; it must be 0 seconds or more, and finite")
+    return (seconds * number / count for number in range(count))

@@ -65,7 +65,7 @@ class Transport(Enum):
     KEEP_OPEN = "keep open"
     """Go on reading and writing."""
     HALF_CLOSE = "half-close"
-    """End our direction and go on reading; where that is impossible (TLS), just go on reading."""
+    """End our direction and go on reading; not asked for where `Connection.cannot_half_close` was called."""
     CLOSE = "close"
     """Close it."""
 
@@ -128,11 +128,21 @@ def rfc_state(halves: Halves) -> State:
     return State.CLOSED if halves == OVER else State.CLOSING
 
 
-def transport(halves: Halves) -> Transport:
-    """Return what the state means for the byte stream. RFC 6455 §7.1.1, §7.1.7."""
+def transport(halves: Halves, half_closes: bool = True) -> Transport:
+    """Return what the state means for the byte stream. RFC 6455 §7.1.1, §7.1.7.
+
+    Args:
+        half_closes: whether the stream can be ended in one direction. If not, it is closed as soon as the
+            peer has nothing more to say; earlier, what it still sends would meet a reset that takes our
+            Close with it.
+    """
     if halves == OVER:
         return Transport.CLOSE
-    return Transport.HALF_CLOSE if halves[0] is Half.EOF else Transport.KEEP_OPEN
+    if halves[0] is not Half.EOF:
+        return Transport.KEEP_OPEN
+    if half_closes:
+        return Transport.HALF_CLOSE
+    return Transport.CLOSE if halves == LINGERING else Transport.KEEP_OPEN
 
 
 def may_send_data(halves: Halves) -> bool:

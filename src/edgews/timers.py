@@ -18,6 +18,10 @@ ASAP: Final = -math.inf
 # The idle timer looks this many times within its time, so it is late by at most one part.
 _IDLE_LOOKS = 4
 
+# A byte stream that cannot be half-closed is closed when nothing has come for so long (seconds) after we
+# have said our last: a peer that reads our Close stops sending within a round trip.
+LINGER: Final = 1.0
+
 # Pings whose Pong is awaited; the oldest is forgotten first, so a peer that never answers costs nothing.
 _MAX_PINGS = 16
 
@@ -38,6 +42,7 @@ class Timers:
     __slots__ = (
         "_close",
         "_idle",
+        "_linger",
         "_messages",
         "_open",
         "_ping",
@@ -57,6 +62,7 @@ class Timers:
         self._idle: float | None = None
         self._ping: float | None = None
         self._pong: float | None = None
+        self._linger: float | None = None
         self._quiet_since = 0.0
         self._messages = 0
         self._received = 0
@@ -76,14 +82,20 @@ class Timers:
         self._idle = ASAP if self.timeouts.idle is not None else None
         self._ping = ASAP if self.timeouts.ping_interval is not None else None
 
-    def start_close(self) -> None:
-        """Begin to wait for the end, anew at each step towards it."""
+    def start_close(self, linger: bool = False) -> None:
+        """Begin to wait for the end, anew at each step towards it.
+
+        Args:
+            linger: a peer that is silent has nothing more to say.
+        """
         self._open = self._idle = self._ping = self._pong = None
         self._close = ASAP if self.timeouts.close is not None else None
+        self._linger = ASAP if linger else None
 
     def stop(self) -> None:
         """Forget everything: the connection is over."""
         self._open = self._close = self._idle = self._ping = self._pong = self._pong_came = None
+        self._linger = None
         self._pings = None
 
     def ping_sent(self, payload: bytes) -> None:
@@ -117,7 +129,7 @@ class Timers:
         if self._pong_came is not None or (self._pings and None in self._pings.values()):
             return ASAP
         earliest: float | None = None
-        for deadline in (self._open, self._close, self._idle, self._ping, self._pong):
+        for deadline in (self._open, self._close, self._idle, self._ping, self._pong, self._linger):
             if deadline is not None and (earliest is None or deadline < earliest):
                 earliest = deadline
         return earliest
@@ -142,6 +154,11 @@ class Timers:
                 self._close = now + times.close
             if now >= self._close:
                 due.append(Due.CLOSE)
+        if self._linger is not None:
+            if self._linger != ASAP and now >= self._linger and received == self._received:
+                due.append(Due.CLOSE)
+            if self._linger == ASAP or now >= self._linger:
+                self._linger, self._received = now + LINGER, received
         if self._pong is not None and times.ping_timeout is not None:
             if self._pong != ASAP and now >= self._pong and received == self._received:
                 due.append(Due.PING_TIMEOUT)

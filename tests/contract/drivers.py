@@ -90,8 +90,8 @@ class Serving:
     def uri(self, path: str = "/", scheme: str = "ws") -> str:
         return f"{scheme}://{HOST}:{self.address[1]}{path}"
 
-    async def close(self, timeout: float | None = None) -> None:
-        await self.driver.close_server(self.server, timeout)
+    async def close(self, timeout: float | None = None, **how: Any) -> None:
+        await self.driver.close_server(self.server, timeout, **how)
 
 
 class Driver:
@@ -129,7 +129,7 @@ class Driver:
     ) -> contextlib.AbstractAsyncContextManager[Serving]:
         raise NotImplementedError
 
-    async def close_server(self, server: Any, timeout: float | None) -> None:
+    async def close_server(self, server: Any, timeout: float | None, **how: Any) -> None:
         raise NotImplementedError
 
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
@@ -260,8 +260,8 @@ class AsyncioDriver(Driver):
         async with edgews.asyncio.serve(handler, HOST, 0, **options) as server:
             yield Serving(self, server, server.sockets[0].getsockname())
 
-    async def close_server(self, server: Any, timeout: float | None) -> None:
-        await server.close(timeout)
+    async def close_server(self, server: Any, timeout: float | None, **how: Any) -> None:
+        await server.close(timeout, **how)
 
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         return edgews.asyncio.connect(uri, **options)
@@ -324,8 +324,8 @@ class TrioDriver(Driver):
                 listener = listener.transport_listener
             yield Serving(self, server, listener.socket.getsockname())
 
-    async def close_server(self, server: Any, timeout: float | None) -> None:
-        await server.close(timeout)
+    async def close_server(self, server: Any, timeout: float | None, **how: Any) -> None:
+        await server.close(timeout, **how)
 
     def connecting(self, uri: str, **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
         return edgews.trio.connect(uri, **options)
@@ -428,8 +428,8 @@ class SyncDriver(Driver):
         thread.join(TIMEOUT)
         check(not thread.is_alive(), "serve_forever goes on after shutdown")
 
-    async def close_server(self, server: Any, timeout: float | None) -> None:
-        server.shutdown(timeout)
+    async def close_server(self, server: Any, timeout: float | None, **how: Any) -> None:
+        server.shutdown(timeout, **how)
 
     @contextlib.asynccontextmanager
     async def connecting(self, uri: str, **options: Any) -> AsyncIterator[Any]:

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl as tls
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any
 
@@ -179,10 +180,19 @@ class connect:
             options["sock"] = await tunnel(loop, proxy, uri)
         else:
             options |= {"host": uri.host, "port": uri.port}
-            # uvloop tries one address after the other.
-            if isinstance(loop, asyncio.BaseEventLoop):
+            # uvloop tries one address after the other. asyncio may forget a socket when a race is cancelled,
+            # so there is none where there is but one address.
+            if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(uri.host):
                 options["happy_eyeballs_delay"] = _NEXT_ADDRESS
         await loop.create_connection(lambda: ws, **options)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Answer:

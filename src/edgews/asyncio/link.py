@@ -71,6 +71,7 @@ class Link(asyncio.Protocol):
         "_loop",
         "_reading",
         "_stall",
+        "_taken",
         "_timer",
         "_transport",
         "_unsent",
@@ -89,7 +90,9 @@ class Link(asyncio.Protocol):
         # There only while the transport takes no more: who waits for room, and when it is given up.
         self._drained: asyncio.Future[None] | None = None
         self._stall: asyncio.TimerHandle | None = None
+        # How much waited after the last write, and whether less has since the last look.
         self._unsent = 0
+        self._taken = False
         self._ended = False
         self._reading = True
         # What goes out in one write at the end of a read, None outside of it.
@@ -100,6 +103,8 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are none by inheritance.
         self._transport = cast(asyncio.Transport, transport)
+        if not self._transport.can_write_eof():
+            self._conn.cannot_half_close()
         self._advance()
 
     def pause_writing(self) -> None:
@@ -129,7 +134,7 @@ class Link(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self.resume_writing()
-        if self._conn.transport is not Transport.CLOSE:
+        if self._conn.state is not State.CLOSED:
             self._eof()
 
     def _eof(self) -> None:
@@ -155,8 +160,14 @@ class Link(asyncio.Protocol):
             self._write(corked[0] if len(corked) == 1 else b"".join(corked))
 
     def _write(self, data: bytes) -> None:
-        if data and self._transport is not None and not self._ended:
-            self._transport.write(data)
+        transport = self._transport
+        if data and transport is not None and not self._ended:
+            if self._drained is None:
+                transport.write(data)
+            else:
+                self._note_progress(transport)
+                transport.write(data)
+                self._unsent = transport.get_write_buffer_size()
 
     def _advance(self) -> None:
         """Write what the engine sends by itself, do with the stream what it says, and set the timer."""
@@ -169,22 +180,19 @@ class Link(asyncio.Protocol):
             due = self._engine.next_timeout()
         # Nothing overtakes what was put aside; the rest of this read is written as it comes.
         self._uncork()
-        # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
-        if self._drained is None:
-            self._write(self._engine.data_to_send())
         state = self._engine.transport
+        # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
+        if self._drained is None or state is Transport.CLOSE:
+            self._write(self._engine.data_to_send())
         if state is Transport.CLOSE:
             self._close(transport)
         elif state is Transport.HALF_CLOSE and self._drained is None and not self._ended:
             self._ended = True
-            if transport.can_write_eof():
-                try:
-                    transport.write_eof()
-                except OSError:
-                    # The peer has reset the connection, and nobody reads who would notice.
-                    transport.abort()
-            else:
-                self._close(transport)
+            try:
+                transport.write_eof()
+            except OSError:
+                # The peer has reset the connection, and nobody reads who would notice.
+                transport.abort()
         self._read_on(transport)
         if not transport.is_closing():
             self._schedule(due)
@@ -242,12 +250,19 @@ class Link(asyncio.Protocol):
 
     def _watch(self, transport: asyncio.Transport) -> None:
         if self._conn.timeouts.ping_timeout is not None:
+            self._taken = False
             self._unsent = transport.get_write_buffer_size()
             self._stall = self._loop.call_later(self._conn.timeouts.ping_timeout, self._look, transport)
 
+    def _note_progress(self, transport: asyncio.Transport) -> None:
+        """Remember whether less waits than at the last write, whatever has been added since the last look."""
+        if transport.get_write_buffer_size() < self._unsent:
+            self._taken = True
+
     def _look(self, transport: asyncio.Transport) -> None:
         """Give up a peer that has taken nothing since the last look."""
-        if transport.get_write_buffer_size() < self._unsent:
+        self._note_progress(transport)
+        if self._taken:
             self._watch(transport)
         else:
             self._stall = None

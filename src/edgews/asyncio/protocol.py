@@ -11,6 +11,7 @@ from edgews.events import Accepted, Disconnected, Event, Fragment, Request, Resp
 from edgews.frames import CloseCode
 from edgews.messages import BytesLike, PreparedMessage
 from edgews.server import ServerConnection
+from edgews.serving import FAILED
 from edgews.states import State
 
 from .link import Link
@@ -194,16 +195,15 @@ class WebSocketProtocol(Link):
         assert isinstance(conn, ServerConnection)
         try:
             decision = self.request_received(request)
+            if isinstance(decision, Response):
+                self._put(conn.reject(decision.status, headers=decision.headers, body=decision.body))
+            else:
+                self._put(conn.accept(subprotocol=decision))
         except Exception:
             _log.exception("cannot answer the request for %s", request.target)
-            self._put(conn.reject(500))
-            return
-        if isinstance(decision, Response):
-            self._put(conn.reject(decision.status, headers=decision.headers, body=decision.body))
-        else:
-            self._put(conn.accept(subprotocol=decision))
-            if conn.state is State.OPEN:
-                self._opened()
+            self._put(conn.reject(FAILED.status, headers=FAILED.headers, body=FAILED.body))
+        if conn.state is State.OPEN:
+            self._opened()
 
     def _opened(self) -> None:
         self._open = True

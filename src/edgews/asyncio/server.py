@@ -13,9 +13,10 @@ from typing import Any
 
 from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
-from edgews.frames import CloseCode
+from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.serving import FAILED, TOO_MANY, ServerOptions
+from edgews.serving import spread as spread_over
 
 from .link import tls_timeouts
 from .websocket import WebSocket
@@ -65,23 +66,48 @@ class Server:
             await self.close()
             raise
 
-    async def close(self, timeout: float | None = None) -> None:
-        """Stop accepting, close every connection with 1001, and wait until they and their handlers are gone.
+    async def close(
+        self,
+        timeout: float | None = None,
+        *,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+        spread: float = 0.0,
+    ) -> None:
+        """Stop accepting, close every connection, and wait until they and their handlers are gone.
+
+        Connections that are not open yet are dropped at once.
 
         Args:
-            timeout: seconds after which connections that are still there are dropped and handlers cancelled;
-                None leaves it to `Timeouts.close` and to the handlers.
+            timeout: seconds after which connections that are still there are dropped and handlers cancelled,
+                whether they were told or not; None leaves it to `Timeouts.close` and to the handlers.
+            code: 1000-1003, 1007-1014 or 3000-4999.
+            reason: at most 123 bytes of UTF-8.
+            spread: seconds over which the connections are closed one after the other, so that their clients
+                do not all come back at once.
+
+        Raises:
+            InvalidValueError: a code or reason that may not be sent.
+            ValueError: a spread that is negative or no finite number.
         """
+        encode_close(code, reason)
+        connections = list(self._connections)
+        opened = [ws for ws in connections if ws._session.opened]
+        offsets = spread_over(len(opened), spread)
         self._closing = True
         if self._server is not None:
             self._server.close()
-        for ws in list(self._connections):
-            if ws._session.opened:
-                ws._start_close(CloseCode.GOING_AWAY)
-            else:
+        for ws in connections:
+            if not ws._session.opened:
                 ws._abort()
         try:
             async with asyncio.timeout(timeout):
+                start = self._loop.time()
+                for ws, offset in zip(opened, offsets, strict=True):
+                    if offset and ws._transport is not None:
+                        await asyncio.sleep(start + offset - self._loop.time())
+                    if ws._transport is not None:
+                        ws._start_close(code, reason)
                 await self.wait_closed()
         except TimeoutError:
             for ws in list(self._connections):

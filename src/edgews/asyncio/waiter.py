@@ -16,19 +16,17 @@ from typing import Any
 class Waiter:
     """A future for one task at a time, used again and again; asyncio knows it by its first slot."""
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_loop", "waiting")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_context", "_loop", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
         self._loop = loop
-        self._callback: Callable[[Waiter], object] | None = None
+        self._callback: Callable[[Any], object] | None = None
         self._context: Context | None = None
-        self._cancelled = False
         # Whether a task waits that was not woken yet.
         self.waiting = False
 
     def __await__(self) -> Generator[Waiter, None, None]:
-        self._cancelled = False
         self._asyncio_future_blocking = self.waiting = True
         # Where this goes on, the task has asked for the result, and has thrown what that raised.
         yield self
@@ -46,19 +44,20 @@ class Waiter:
     def wake_soon(self) -> None:
         """Let the task go on at the loop's next turn, if one waits."""
         if self.waiting:
-            self.waiting = False
-            assert self._callback is not None
-            self._loop.call_soon(self._callback, self, context=self._context)
+            self._wake_with(self)
+
+    def _wake_with(self, outcome: Any) -> None:
+        self.waiting = False
+        assert self._callback is not None
+        self._loop.call_soon(self._callback, outcome, context=self._context)
 
     # What a task calls
 
-    def add_done_callback(
-        self, callback: Callable[[Waiter], object], *, context: Context | None = None
-    ) -> None:
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Context | None = None) -> None:
         self._callback = callback
         self._context = context
 
-    def remove_done_callback(self, callback: Callable[[Waiter], object]) -> int:
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
         found = self.waiting and self._callback == callback
         if found:
             self.waiting = False
@@ -67,22 +66,35 @@ class Waiter:
     def cancel(self, msg: Any = None) -> bool:
         if not self.waiting:
             return False
-        self._cancelled = True
-        self.wake_soon()
+        # Before that task has run, another one may wait here, and is not cancelled.
+        self._wake_with(_Cancelled(msg))
         return True
 
     def done(self) -> bool:
         return not self.waiting
 
     def cancelled(self) -> bool:
-        return self._cancelled
+        return False
 
     def result(self) -> None:
-        if self._cancelled:
-            raise asyncio.CancelledError
+        pass
 
     def exception(self) -> None:
-        self.result()
+        pass
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
+
+
+class _Cancelled:
+    """What a task is woken with that was cancelled."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: Any) -> None:
+        self._message = message
+
+    def result(self) -> None:
+        if self._message is None:
+            raise asyncio.CancelledError
+        raise asyncio.CancelledError(self._message)

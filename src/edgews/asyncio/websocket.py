@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Coroutine
+from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -106,8 +107,8 @@ class WebSocket(Link, Status):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.remote_address = transport.get_extra_info("peername")
         self.local_address = transport.get_extra_info("sockname")
-        self._owner.came(self)
         super().connection_made(transport)
+        self._owner.came(self)
 
     def data_received(self, data: bytes) -> None:
         session = self._session
@@ -128,6 +129,10 @@ class WebSocket(Link, Status):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        for pinger in (self._pingers or {}).values():
+            # The end may stand behind messages, and no Pong comes any more.
+            if not pinger.done():
+                pinger.set_result(None)
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
         self._owner.gone(self)
@@ -286,6 +291,9 @@ class WebSocket(Link, Status):
         try:
             await send_pieces(self._conn, pieces, compress, self._write_piece)
         except StateError:
+            if self._conn.state is State.OPEN:
+                # It came from the pieces.
+                raise
             raise await self._end() from None
         finally:
             self._fragments = None
@@ -294,9 +302,13 @@ class WebSocket(Link, Status):
                 self._fail(CloseCode.INTERNAL_ERROR, UNFINISHED)
 
     async def _write_piece(self, frame: bytes) -> None:
+        if self._transport is None:
+            # The end may stand behind messages that nobody has asked for.
+            raise await self._end()
         self._put(frame)
-        if self._drained is not None:
-            await asyncio.shield(self._drained)
+        self._sent += 1
+        if self._drained is not None or self._sent % TURN == 0:
+            await self._make_room()
 
     async def ping(self) -> float:
         """Send a Ping and wait for its Pong.
@@ -310,13 +322,16 @@ class WebSocket(Link, Status):
         Raises:
             ConnectionClosed: the connection is closing, or ends before the Pong.
         """
+        if self._transport is None:
+            raise await self._end()
         payload = os.urandom(4)
         session = self._session
         try:
             data = session.send_ping(payload)
         except StateError:
             raise await self._end() from None
-        start = self._loop.time()
+        # Finer than what a loop knows of the time.
+        start = monotonic()
         self._put(data)
         self._pingers = self._pingers or {}
         pinger = self._pingers[payload] = self._loop.create_future()
@@ -325,11 +340,10 @@ class WebSocket(Link, Status):
             if session.closed is None:
                 await pinger
             if session.pings[payload]:
-                return self._loop.time() - start
+                return monotonic() - start
         finally:
             del self._pingers[payload], session.pings[payload]
-        assert session.closed is not None
-        raise ConnectionClosed(session.closed)
+        raise await self._end() if session.closed is None else ConnectionClosed(session.closed)
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection, and wait until it is closed.

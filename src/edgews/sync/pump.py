@@ -33,6 +33,8 @@ class Pump:
     def __init__(self, conn: ClientConnection | ServerConnection, stream: Stream, name: str) -> None:
         self._conn = conn
         self._stream = stream
+        if not stream.half_closes:
+            conn.cannot_half_close()
         # Guards all that follows, and the engine and the stream.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -135,7 +137,9 @@ class Pump:
         if not stream.pending:
             stream.write(self._conn.data_to_send())
         if not stream.pending:
-            if self._conn.transport is Transport.HALF_CLOSE:
+            state = self._conn.transport
+            # TLS has an end of its own to say.
+            if state is Transport.HALF_CLOSE or (state is Transport.CLOSE and not stream.half_closes):
                 stream.end()
             if self._writers:
                 self._changed.notify_all()

@@ -14,10 +14,11 @@ from typing import Any
 
 from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
-from edgews.frames import CloseCode
+from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.outcomes import ConnectionClosed
 from edgews.serving import FAILED, ServerOptions
+from edgews.serving import spread as spread_over
 
 from .poller import Poller
 from .streams import Stream, TlsStream
@@ -85,17 +86,36 @@ class Server:
                 self._serving = False
                 self._changed.notify_all()
 
-    def shutdown(self, timeout: float | None = None) -> None:
-        """Stop accepting, close every connection with 1001, and wait until they are gone.
+    def shutdown(
+        self,
+        timeout: float | None = None,
+        *,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+        spread: float = 0.0,
+    ) -> None:
+        """Stop accepting, close every connection, and wait until they are gone.
 
-        Handlers learn of it by `ConnectionClosed`. Nothing is left of the server afterwards: no descriptor,
-        and no thread except of handlers that have not returned. Any thread may call it, a handler's too.
+        Connections that are not open yet are dropped at once. Handlers learn of it by `ConnectionClosed`.
+        Nothing is left of the server afterwards: no descriptor, and no thread except of handlers that have
+        not returned. Any thread may call it, a handler's too.
 
         Args:
-            timeout: seconds after which connections that are still there are dropped; None leaves it to
-                `Timeouts.close` and to the handlers.
+            timeout: seconds after which connections that are still there are dropped, whether they were told
+                or not; None leaves it to `Timeouts.close` and to the handlers.
+            code: 1000-1003, 1007-1014 or 3000-4999.
+            reason: at most 123 bytes of UTF-8.
+            spread: seconds over which the connections are closed one after the other, so that their clients
+                do not all come back at once.
+
+        Raises:
+            InvalidValueError: a code or reason that may not be sent.
+            ValueError: a spread that is negative or no finite number.
         """
-        deadline = math.inf if timeout is None else monotonic() + timeout
+        encode_close(code, reason)
+        spread_over(0, spread)
+        start = monotonic()
+        deadline = math.inf if timeout is None else start + timeout
         with self._changed:
             if self._stopping:
                 return
@@ -111,8 +131,15 @@ class Server:
                 for thread in self._threads
                 if thread.ident and thread is not threading.current_thread()
             ]
+        opened = [ws for ws in connections if ws._session.opened]
         for ws in connections:
-            ws._go_away()
+            if not ws._session.opened:
+                ws._abort()
+        for ws, offset in zip(opened, spread_over(len(opened), spread), strict=True):
+            # One that goes by itself, or whose time is up, keeps nobody waiting.
+            ws._join(max(0.0, min(start + offset, deadline) - monotonic()))
+            if monotonic() < deadline:
+                ws._start_close(code, reason)
         for thread in threads:
             thread.join(None if deadline == math.inf else max(0.0, deadline - monotonic()))
         for ws in connections:

@@ -21,6 +21,9 @@ class Stream:
 
     __slots__ = ("_ended", "_ending", "_queue", "broken", "bytes_written", "error", "sock")
 
+    # Whether the peer may go on sending after `end`.
+    half_closes = True
+
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -117,6 +120,9 @@ class TlsStream(Stream):
     """
 
     __slots__ = ("_incoming", "_notified", "_outgoing", "_records", "_shaken", "_tls")
+
+    # Where OpenSSL has said close_notify, it takes data of the peer for an error.
+    half_closes = False
 
     def __init__(
         self, sock: socket.socket, context: ssl.SSLContext, *, server_side: bool, server_hostname: str | None

@@ -255,13 +255,6 @@ class WebSocket(Pump, Status):
         assert isinstance(self._conn, ServerConnection)
         return self._conn
 
-    def _go_away(self) -> None:
-        """As a server that stops, close with 1001; drop what is not open yet."""
-        if self._session.opened:
-            self._start_close(CloseCode.GOING_AWAY)
-        else:
-            self._abort()
-
     def _abort(self) -> None:
         """Drop the connection without a word."""
         with self._lock:
