@@ -18,6 +18,7 @@ from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
+from .blocks import leave
 from .tunnel import tunnel
 from .websocket import WebSocket
 
@@ -108,12 +109,7 @@ class connect:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._ws._leave(error)
-        finally:
-            self._ws._abort()
-            # The block's exception is not the nursery's, which would put it into a group.
-            await self._manager.__aexit__(None, None, None)
+        await leave(self._manager, error, self._ws._leave(error))
 
     def __aiter__(self) -> NoReturn:
         raise TypeError("a loop cannot end its last connection in time on trio; use reconnect")
