@@ -80,8 +80,9 @@ def addresses(stream: trio.abc.Stream) -> tuple[Any, Any]:
         below = below.transport_stream
     ours = theirs = None
     if isinstance(below, trio.SocketStream):
+        sock: Any = below.socket
         # A peer that is gone already has no address any more.
         with suppress(OSError):
-            ours = below.socket.getsockname()
-            theirs = below.socket.getpeername()
+            ours = sock.getsockname()
+            theirs = sock.getpeername()
     return ours, theirs
