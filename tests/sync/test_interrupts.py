@@ -18,7 +18,7 @@ from tests.sync.harness import HOST, Listener, accept, echo, edgews_threads, run
 
 # Where Ctrl-C did not come through, what is waited for comes, and the test fails.
 PATIENT = Timeouts(open=TIMEOUT, close=TIMEOUT, ping_interval=None, ping_timeout=TIMEOUT)
-BIG = bytes(32_000_000)
+BIG = bytes(16_000_000)
 
 
 @pytest.fixture(autouse=True)
