@@ -18,7 +18,7 @@ from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.outcomes import ConnectionClosed, parted
 from edgews.serving import FAILED, TOO_MANY, ServerOptions
-from edgews.serving import spread as offsets
+from edgews.serving import spread as spread_over
 
 from .blocks import leave
 from .websocket import WebSocket
@@ -116,30 +116,41 @@ class serve:
         self,
         timeout: float | None = None,
         *,
-        spread: float = 0.0,
         code: int = CloseCode.GOING_AWAY,
         reason: str = "",
+        spread: float = 0.0,
     ) -> None:
         """Stop accepting, close every connection, and wait until they and their handlers are gone.
 
-        A handler may call it too. It is not waited for, and is cancelled when all the rest is gone.
+        Connections that are not open yet are dropped at once. A handler may call it too: it is not waited
+        for, and is cancelled when the others are gone and its own connection has ended.
 
         Args:
-            timeout: seconds after which connections that are still there are dropped and handlers cancelled;
-                None leaves it to `Timeouts.close` and to the handlers.
-            spread: the time in seconds over which the connections are told, so that their clients do not all
-                come back at once.
+            timeout: seconds after which connections that are still there are dropped and handlers cancelled,
+                whether they were told or not; None leaves it to `Timeouts.close` and to the handlers.
             code: 1000-1003, 1007-1014 or 3000-4999.
             reason: at most 123 bytes of UTF-8.
+            spread: seconds over which the connections are closed one after the other, so that their clients
+                do not all come back at once.
 
         Raises:
-            InvalidValueError: a code or reason that may not be sent; then nothing has happened.
+            InvalidValueError: a code or reason that may not be sent.
+            ValueError: a spread that is negative or no finite number.
         """
         encode_close(code, reason)
+        opened = [ws for ws in self._connections if ws._session.opened]
+        offsets = spread_over(len(opened), spread)
         self._accepting.cancel()
+        for ws in self._connections:
+            if not ws._session.opened:
+                ws._abort()
         try:
             with trio.move_on_after(math.inf if timeout is None else timeout):
-                await self._tell(spread, code, reason)
+                start = trio.current_time()
+                for ws, offset in zip(opened, offsets, strict=True):
+                    if offset and not ws._gone:
+                        await trio.sleep_until(start + offset)
+                    ws._start_close(code, reason)
                 await self._wait_others()
         finally:
             self._everything.cancel()
@@ -160,18 +171,6 @@ class serve:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await leave(self._manager, error, self.close())
-
-    async def _tell(self, seconds: float, code: int, reason: str) -> None:
-        """Begin to close every connection."""
-        begin = trio.current_time()
-        connections = list(self._connections)
-        for ws, offset in zip(connections, offsets(len(connections), seconds), strict=True):
-            if offset:
-                await trio.sleep_until(begin + offset)
-            if ws._session.opened:
-                ws._start_close(code, reason)
-            else:
-                ws._abort()
 
     async def _wait_others(self) -> None:
         """Wait until no connection is left, and no handler but those that wait here."""
