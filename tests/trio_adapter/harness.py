@@ -21,6 +21,9 @@ OVERALL = 20.0
 # The same in a time that jumps.
 LONG = 100_000.0
 
+# How many checkpoints a call may be expected to have, of which each is tried.
+MOST = 40
+
 Pair = Callable[[], tuple[trio.abc.Stream, trio.abc.Stream]]
 
 PAIRS: dict[str, Pair] = {
@@ -247,3 +250,11 @@ async def cancel_at(number: int, function: Callable[..., Awaitable[object]], *ar
     with cancelling(number) as steps:
         await function(*args)
     return steps.reached
+
+
+async def every_checkpoint(attempt: Callable[[int], Awaitable[bool]]) -> int:
+    """Try with the first checkpoint, the second, ...; return how many the call has."""
+    for number in range(1, MOST):
+        if not await attempt(number):
+            return number - 1
+    raise AssertionError(f"a call with more than {MOST} checkpoints")

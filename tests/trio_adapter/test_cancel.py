@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
@@ -25,23 +24,13 @@ from tests.trio_adapter.harness import (
     cancelling,
     discard,
     echo,
+    every_checkpoint,
     linked,
     run,
 )
 from tests.trio_adapter.test_streams import OneWayOut
 
-# How many checkpoints a call may be expected to have, of which each is tried.
-MOST = 40
-
 steps = st.integers(1, 6)
-
-
-async def every_checkpoint(attempt: Callable[[int], Awaitable[bool]]) -> int:
-    """Try with the first checkpoint, the second, ...; return how many the call has."""
-    for number in range(1, MOST):
-        if not await attempt(number):
-            return number - 1
-    raise AssertionError(f"a call with more than {MOST} checkpoints")
 
 
 class TestRecv:

@@ -137,6 +137,7 @@ class Pump:
             except PeerStalled:
                 if self._conn.state is State.OPEN:
                     self._conn.fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
+                self._mute()
                 self._scope.cancel()
                 return
             except (trio.BrokenResourceError, trio.ClosedResourceError):
