@@ -100,6 +100,27 @@ async def flood(ws: WebSocket) -> None:
         await ws.send(bytes(10_000))
 
 
+class OneWayOut(trio.abc.Stream):
+    """A stream that cannot be half-closed, and counts how often it is closed."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.closed = 0
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        await self._stream.aclose()
+
+
 class Peer:
     """The other end of a stream in memory; it does exactly what a test says."""
 

@@ -13,7 +13,16 @@ from edgews import CauseKind
 from edgews.outcomes import ConnectionClosed, InvalidHandshake
 from edgews.trio import WebSocket, connect, serve
 from tests import wire
-from tests.trio_adapter.harness import URI, MemoryListener, Peer, discard, echo, linked, peer_of_server
+from tests.trio_adapter.harness import (
+    URI,
+    MemoryListener,
+    OneWayOut,
+    Peer,
+    discard,
+    echo,
+    linked,
+    peer_of_server,
+)
 
 
 class Mine(Exception):
@@ -87,6 +96,17 @@ class TestExceptionsAreBare:
         assert trio.current_time() == 10.0
         assert ws.closed is not None
         assert ws.closed.cause.kind is CauseKind.CLOSE_TIMEOUT
+
+    async def test_out_of_serve_although_the_surroundings_were_cancelled(self) -> None:
+        told: list[BaseException] = []
+        with trio.CancelScope() as scope:
+            try:
+                async with serve(echo, listeners=[MemoryListener()]):
+                    scope.cancel()
+                    raise Mine
+            except Mine as error:
+                told.append(error)
+        assert len(told) == 1
 
     async def test_although_the_surroundings_were_cancelled(self) -> None:
         """An error that happens while everything is torn down is still told."""
@@ -195,6 +215,64 @@ class TestHandlers:
             assert await peer.read_frame() == (wire.TEXT, b"news")
             await peer.stream.aclose()
         assert not caplog.records
+
+    async def test_that_are_told_of_another_connection_are_closed_too(self) -> None:
+        """As in a proxy, whose connection to the other side ends."""
+        behind = MemoryListener()
+
+        async def leave(ws: WebSocket) -> None:
+            await ws.close(4000)
+
+        async def relay(ws: WebSocket) -> None:
+            async with connect(URI, stream=behind.dial()) as other:
+                await ws.send(await other.recv())
+
+        async with serve(leave, listeners=[behind]), linked(relay) as ws:
+            assert (await ws.wait_closed()).code == 1000
+
+    async def test_that_fail_while_they_are_cancelled(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What comes in a group with a cancellation is logged, and the server ends as it should."""
+
+        async def fail() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise Mine("on the way out")
+
+        async def handler(ws: WebSocket) -> None:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(fail)
+                nursery.start_soon(trio.sleep_forever)
+                nursery.start_soon(self.tell_news, ws)
+
+        listener = MemoryListener()
+        async with serve(handler, listeners=[listener]) as server:
+            peer = Peer(listener.dial(), client=True)
+            await peer.open()
+            await server.close(timeout=0)
+        assert "on the way out" in caplog.text
+
+    async def test_share_a_server_that_outlives_a_defect(self, caplog: pytest.LogCaptureFixture) -> None:
+        """A stream that raises what it should not is the end of one connection only."""
+
+        class Defective(OneWayOut):
+            async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+                await trio.lowlevel.checkpoint()
+                raise Mine("a defect of the stream")
+
+        def pair() -> tuple[trio.abc.Stream, trio.abc.Stream]:
+            ours, theirs = trio.testing.memory_stream_pair()
+            return theirs, ours if served else Defective(ours)
+
+        served: list[bool] = []
+        listener = MemoryListener(pair)
+        async with serve(echo, listeners=[listener]):
+            await Peer(listener.dial(), client=True).read_rest()
+            served.append(True)
+            async with connect(URI, stream=listener.dial()) as ws:
+                await ws.send("x")
+                assert await ws.recv() == "x"
+        assert "a defect of the stream" in caplog.text
 
     async def tell_news(self, ws: WebSocket) -> None:
         while True:

@@ -19,6 +19,7 @@ from tests.trio_adapter.harness import (
     PAIRS,
     URI,
     MemoryListener,
+    OneWayOut,
     Peer,
     cancel_at,
     cancelling,
@@ -28,7 +29,6 @@ from tests.trio_adapter.harness import (
     linked,
     run,
 )
-from tests.trio_adapter.test_streams import OneWayOut
 
 steps = st.integers(1, 6)
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import functools
 import random
+import socket
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 import trio
 import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
+from trio.testing import MockClock
 
 from edgews import CauseKind, PerMessageDeflate, Request, Response, Timeouts
 from edgews.headers import Headers
 from edgews.outcomes import ConnectionClosed, InvalidHandshake
 from edgews.trio import WebSocket, connect, serve
+from edgews.trio.streams import PeerStalled, with_patience
 from tests import wire
+from tests.raw import TIMEOUT, Raw
 from tests.sync.harness import HOST, client_context, server_context
 from tests.trio_adapter.harness import (
     PAIRS,
     URI,
     MemoryListener,
+    OneWayOut,
     Pair,
     Peer,
     discard,
@@ -61,27 +67,6 @@ class Crumbs(trio.abc.HalfCloseableStream):
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-class OneWayOut(trio.abc.Stream):
-    """A stream that cannot be half-closed, and counts how often it is closed."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.closed = 0
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
-
-    async def wait_send_all_might_not_block(self) -> None:
-        await self._stream.wait_send_all_might_not_block()
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        return await self._stream.receive_some(max_bytes)
-
-    async def aclose(self) -> None:
-        self.closed += 1
         await self._stream.aclose()
 
 
@@ -134,7 +119,7 @@ class TestAnyStream:
         async with linked(exchange, pair=trio.testing.lockstep_stream_pair) as ws:
             await exchange(ws)
 
-    async def test_one_that_cannot_be_half_closed(self) -> None:
+    async def test_one_that_cannot_be_half_closed(self, clock: MockClock) -> None:
         ours, theirs = trio.testing.memory_stream_pair()
         stream = OneWayOut(ours)
         listener = MemoryListener(lambda: (theirs, stream))
@@ -143,7 +128,51 @@ class TestAnyStream:
             await peer.open()
             await peer.send(peer.frame(wire.TEXT, b"x") + peer.close_frame())
             assert await peer.read_frames() == [(wire.TEXT, b"x"), (wire.CLOSE, b"\x03\xe8")]
+            # All is said.
+            assert trio.current_time() == 0.0
         assert stream.closed
+
+    @pytest.mark.parametrize("end", [True, False], ids=["until it ends", "until it is silent"])
+    async def test_a_peer_that_may_still_send_is_listened_to(self, clock: MockClock, end: bool) -> None:
+        """Unread, what it sends would make TCP reset the stream, and it may never see our Close."""
+        ours, theirs = trio.testing.memory_stream_pair()
+        stream = OneWayOut(ours)
+        listener = MemoryListener(lambda: (theirs, stream))
+        async with serve(echo, listeners=[listener]):
+            peer = Peer(listener.dial(), client=True)
+            await peer.open()
+            await peer.send(wire.frame(wire.TEXT, b"not masked", key=None))
+            assert await peer.read_frame() == (wire.CLOSE, ANY)
+            for _ in range(5):
+                await trio.sleep(0.7)
+                await peer.send(peer.frame(wire.BINARY, bytes(10_000)))
+                assert not stream.closed
+            if end:
+                await peer.stream.send_eof()
+            assert await peer.read_frame() is None
+            assert stream.closed
+            # It looks once a second whether something has come.
+            assert 3.5 <= trio.current_time() <= (3.5 if end else 5.5)
+
+    async def test_a_peer_that_goes_on_sending_is_listened_to_no_longer_than_that(
+        self, clock: MockClock
+    ) -> None:
+        ours, theirs = trio.testing.memory_stream_pair()
+        stream = OneWayOut(ours)
+        listener = MemoryListener(lambda: (theirs, stream))
+        async with serve(echo, listeners=[listener]):
+            peer = Peer(listener.dial(), client=True)
+            await peer.open()
+            await peer.send(wire.frame(wire.TEXT, b"not masked", key=None))
+
+            async def go_on() -> None:
+                while True:
+                    await trio.sleep(0.5)
+                    await peer.send(peer.frame(wire.BINARY, bytes(10_000)))
+
+            with pytest.raises(trio.BrokenResourceError):
+                await go_on()
+            assert 10.0 <= trio.current_time() <= 11.0
 
     async def test_belongs_to_the_connection(self) -> None:
         ours, theirs = trio.testing.memory_stream_pair()
@@ -180,6 +209,31 @@ class TestTls:
                     assert await ws.recv() == message
         assert ws.closed is not None
         assert ws.closed.clean
+
+    async def test_says_its_end(self) -> None:
+        """A stream that ends without close_notify may have been cut by anybody. RFC 8446 §6.1."""
+
+        async def leave(ws: WebSocket) -> None:
+            await ws.close(4000)
+
+        def talk(address: tuple[str, int]) -> tuple[int, bytes]:
+            with (
+                socket.create_connection(address, TIMEOUT) as tcp,
+                client_context().wrap_socket(tcp, server_hostname=HOST, suppress_ragged_eofs=False) as tls,
+            ):
+                raw = Raw(tls)
+                raw.send(wire.request())
+                raw.read_head()
+                frame = raw.read_frame()
+                raw.send(wire.close(4000))
+                assert raw.read_frame() is None
+                assert frame is not None
+                return frame
+
+        async with serve(leave, HOST, 0, ssl=server_context()) as server:
+            listener: Any = server.listeners[0]
+            address = listener.transport_listener.socket.getsockname()
+            assert await trio.to_thread.run_sync(talk, address) == (wire.CLOSE, b"\x0f\xa0")
 
     async def test_that_is_none_ends_the_connection(self) -> None:
         listener = MemoryListener()
@@ -219,6 +273,70 @@ class TestTls:
         async with connect(f"wss://{HOST}/", stream=stream) as ws:
             await transport.send_all(b"\x17\x03\x03\x00\x20" + bytes(32))
             await ws.recv()
+
+
+class TestPatience:
+    """A peer is given up when it takes nothing, however little it takes."""
+
+    async def write(self, stream: trio.abc.Stream, data: bytes) -> float:
+        """Write until the peer is given up; return when that was."""
+        with pytest.raises(PeerStalled):
+            await with_patience(stream, 20.0).send_all(data)
+        return trio.current_time()
+
+    async def test_with_any_stream(self, clock: MockClock) -> None:
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.take, theirs, 20, 2000, 5.0)
+            assert await self.write(ours, bytes(100_000)) >= 20 * 5.0
+
+    async def test_with_tls(self, clock: MockClock) -> None:
+        """It is what TLS writes to that is looked at, below all layers of it."""
+        ours, theirs = trio.testing.lockstep_stream_pair()
+        stream = trio.SSLStream(ours, client_context(), server_hostname=HOST)
+        peer = trio.SSLStream(theirs, server_context(), server_side=True)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(peer.do_handshake)
+            await stream.do_handshake()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.take, theirs, 20, 2000, 5.0)
+            assert await self.write(stream, bytes(100_000)) >= 20 * 5.0
+
+    async def take(self, stream: trio.abc.Stream, times: int, size: int, pause: float) -> None:
+        for _ in range(times):
+            await stream.receive_some(size)
+            await trio.sleep(pause)
+
+    def test_with_a_socket(self) -> None:
+        """Each byte that the system takes counts, and no call waits for all of them."""
+
+        async def scenario() -> None:
+            left, right = (trio.SocketStream(sock) for sock in trio.socket.socketpair())
+            async with left, right:
+                taken = 0
+
+                async def take() -> None:
+                    nonlocal taken
+                    for _ in range(20):
+                        taken += len(await right.receive_some(65536))
+                        # Time passes for those alone who wait for time.
+                        await trio.sleep(5)
+
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(take)
+                    assert await self.write(left, bytes(50_000_000)) >= 20 * 5
+                assert 0 < taken <= 20 * 65536
+
+        # The system takes no time of the clock, but some.
+        run(scenario, MockClock(autojump_threshold=0.1))
+
+    async def test_what_breaks_is_told_like_trio_does(self) -> None:
+        left, right = (trio.SocketStream(sock) for sock in trio.socket.socketpair())
+        await right.aclose()
+        async with left:
+            with pytest.raises(trio.BrokenResourceError) as caught:
+                await with_patience(left, 20.0).send_all(bytes(10_000_000))
+            assert not isinstance(caught.value, PeerStalled)
 
 
 class TestServer:

@@ -353,6 +353,51 @@ class TestServerClose:
             assert not patience.cancelled_caught
             assert now() == 5.0
 
+    async def test_by_several_handlers_at_once(self, clock: MockClock) -> None:
+        """They do not wait for one another, nor for ever; who answers the Close sees an end in order."""
+        called: list[float] = []
+
+        async def handler(ws: WebSocket) -> None:
+            await ws.recv()
+            try:
+                async with trio.open_nursery() as nursery:
+                    # Not in the handler's own task.
+                    nursery.start_soon(server.close)
+            finally:
+                called.append(now())
+
+        listener = MemoryListener()
+        async with (
+            serve(handler, listeners=[listener]) as server,
+            connect(URI, stream=listener.dial()) as one,
+            connect(URI, stream=listener.dial()) as other,
+        ):
+            await one.send("stop")
+            await other.send("stop")
+            await server.serve_forever()
+            for ws in (one, other):
+                closed = await ws.wait_closed()
+                assert (closed.code, closed.clean) == (1001, True)
+        assert called == [0.0, 0.0]
+
+    async def test_that_is_spread(self, clock: MockClock) -> None:
+        times: list[float] = []
+
+        async def stay() -> None:
+            async with connect(URI, stream=listener.dial()) as ws:
+                closed = await ws.wait_closed()
+                assert (closed.code, closed.reason) == (1012, "restarting")
+                times.append(now())
+
+        listener = MemoryListener()
+        async with serve(discard, listeners=[listener]) as server, trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(stay)
+            await trio.testing.wait_all_tasks_blocked()
+            await server.close(spread=10.0, code=1012, reason="restarting")
+            assert now() == 8.0
+        assert times == [0.0, 2.0, 4.0, 6.0, 8.0]
+
     async def test_accepts_nobody_any_more(self, clock: MockClock) -> None:
         """Who was accepted in the same moment is not served either, whatever the order of the tasks."""
         for steps in range(8):
