@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -299,3 +300,45 @@ def test_a_slow_peer_in_the_middle_of_a_message_in_pieces() -> None:
         done.set()
     assert "too slow" in caught.value.disconnected.cause.detail
     assert asked < 32
+
+
+def test_what_tls_has_taken_from_the_socket_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two records come at once; the second is read when there is room again, for which no socket calls."""
+    monkeypatch.setattr("edgews.session.ANSWER_TIME", 0.0)
+    answered = threading.Event()
+
+    def busy(ws: WebSocket) -> None:
+        assert answered.wait(TIMEOUT)
+
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context().wrap_bio(incoming, outgoing, server_hostname=HOST)
+
+    def exchange(step: Callable[[], bytes | None]) -> bytes | None:
+        """Do something, and what TLS needs for it."""
+        while True:
+            try:
+                found = step()
+            except ssl.SSLWantReadError:
+                sock.sendall(outgoing.read())
+                incoming.write(sock.recv(65536))
+            else:
+                sock.sendall(outgoing.read())
+                return found
+
+    quiet = Timeouts(ping_interval=None)
+    with (
+        running(busy, ssl=server_context(), timeouts=quiet) as server,
+        socket.create_connection(server.address, TIMEOUT) as sock,
+    ):
+        exchange(tls.do_handshake)
+        tls.write(wire.request())
+        head = exchange(lambda: tls.read(65536))
+        assert head is not None
+        assert head.startswith(b"HTTP/1.1 101 ")
+        tls.write(wire.frame(wire.TEXT, b"work") + wire.frame(wire.PING, b"first"))
+        tls.write(wire.frame(wire.PING, b"second"))
+        sock.sendall(outgoing.read())
+        pongs = b""
+        while not pongs.endswith(wire.frame(wire.PONG, b"second", key=None)):
+            pongs += exchange(lambda: tls.read(65536)) or b""
+        answered.set()

@@ -100,7 +100,8 @@ class Pump:
             session.leave()
             session.receive_eof()
         deadlines: list[float] = []
-        if session.reading and session.closed is None:
+        stalled = not session.reading
+        if not stalled and session.closed is None:
             data = self._stream.read()
             if data is not None:
                 if not data:
@@ -116,6 +117,9 @@ class Pump:
             due = session.next_timeout()
         if due is not None:
             deadlines.append(due)
+        if stalled and session.reading:
+            # There is room since then, and with TLS the socket does not tell of what it has given already.
+            deadlines.append(ASAP)
         self._flush()
         if self._stream.pending:
             deadlines.append(self._watch_writing(now))
