@@ -268,13 +268,14 @@ class WebSocket(Pump, Status):
 
     def _join(self, timeout: float | None = None) -> bool:
         """Wait until nothing is left of the connection; say whether that came in time."""
-        self._thread.join(timeout)
-        if self._thread.is_alive():
-            return False
+        # Not by `join` alone: where Ctrl-C ends that, Python may take the thread for one that has ended.
         with self._lock:
+            if not self._changed.wait_for(lambda: self._gone, timeout):
+                return False
             if self.closed is None:
                 # The end stands behind messages that nobody has asked for.
                 self._session.leave()
+        self._thread.join()
         return True
 
     def _wait_open(self) -> bool:
