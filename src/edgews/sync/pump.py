@@ -55,7 +55,16 @@ class Pump:
         self._watched = (False, False)
         self._poller = Poller(stream.sock)
         self._thread = threading.Thread(target=self._run, name=f"{name}-io", daemon=True)
-        self._thread.start()
+
+    def _start(self) -> None:
+        """Begin; from here on, the end comes with `_abort` at the latest."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The system has no more threads.
+            self._stream.close()
+            self._poller.close()
+            raise
 
     # The thread
 

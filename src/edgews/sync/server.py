@@ -208,6 +208,7 @@ class Server:
             else:
                 stream = TlsStream(sock, self._ssl, server_side=True, server_hostname=None)
             ws = WebSocket(conn, stream, name)
+            ws._start()
         except (OSError, RuntimeError) as error:
             # The client is gone already, or descriptors or threads have run out.
             _log.error("cannot serve a connection: %s", error)

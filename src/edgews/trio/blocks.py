@@ -11,14 +11,16 @@ from edgews.outcomes import parted
 
 
 async def leave(
-    manager: AbstractAsyncContextManager[trio.Nursery], error: BaseException | None, end: Awaitable[object]
+    manager: AbstractAsyncContextManager[trio.Nursery],
+    error: BaseException | None,
+    end: Awaitable[object] | None = None,
 ) -> None:
     """Leave a block and its nursery; `error` then goes on as it is.
 
     Args:
         manager: of the nursery.
         error: with which the block was left.
-        end: what leads to the end of the tasks in the nursery.
+        end: what leads to the end of the tasks in the nursery; None where nothing has to.
 
     Raises:
         BaseException: what happened meanwhile, in no group if it is alone. A cancellation is left out where
@@ -26,7 +28,8 @@ async def leave(
     """
     try:
         try:
-            await end
+            if end is not None:
+                await end
         finally:
             await manager.__aexit__(None, None, None)
     except BaseException as failure:

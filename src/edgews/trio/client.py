@@ -101,8 +101,8 @@ class connect:
         nursery = await self._manager.__aenter__()
         try:
             self._ws = await self._connect(nursery)
-        except BaseException:
-            await self._manager.__aexit__(None, None, None)
+        except BaseException as error:
+            await leave(self._manager, error)
             raise
         return self._ws
 
@@ -137,9 +137,9 @@ class connect:
         try:
             while not (ws._session.opened or ws.closed is not None):
                 await ws._wait_change()
-        except BaseException:
-            ws._abort()
-            raise
+        finally:
+            if not ws._session.opened:
+                ws._abort()
         return ws
 
     async def _dial(self, course: Course) -> trio.abc.Stream:
@@ -156,7 +156,6 @@ class connect:
                 stream,
                 tls.create_default_context() if self._ssl is None else self._ssl,
                 server_hostname=name or uri.host,
-                https_compatible=True,
             )
             await secure.do_handshake()
         except trio.BrokenResourceError as error:

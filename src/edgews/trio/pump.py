@@ -119,10 +119,7 @@ class Pump:
                 await self._wait_change()
         # Before anything has come, TLS would begin its end with its beginning.
         if self._conn.bytes_received:
-            with (
-                trio.move_on_after(_seconds(self._conn.timeouts.close)),
-                suppress(trio.BrokenResourceError, trio.ClosedResourceError),
-            ):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await self._stream.aclose()
         self._scope.cancel()
 
@@ -166,6 +163,9 @@ class Pump:
             else:
                 with trio.move_on_at(_seconds(due)):
                     await self._wait_change()
+        # The last that waits to be written, and the end of TLS, get no more than their time either.
+        await trio.sleep(_seconds(self._conn.timeouts.close))
+        self._scope.cancel()
 
     def _put(self, data: bytes) -> None:
         if data and self._writable:
