@@ -428,7 +428,7 @@ class TestServer:
 
 
 class TestBrokenWrites:
-    async def test_do_not_lose_what_can_still_be_read(self) -> None:
+    async def test_do_not_lose_what_can_still_be_read(self, clock: MockClock) -> None:
         """The peer has gone, but what it sent before is there, as after a reset of TCP."""
         handler = Told()
         async with peer_of_server(handler) as peer:
