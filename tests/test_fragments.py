@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -302,6 +303,31 @@ def test_pieces_of_both_types_are_no_message(kind: Any) -> None:
     assert conn.sending_fragments
     with pytest.raises(StateError):
         conn.send("another")
+
+
+@pytest.mark.parametrize("after", [1, 2, 99])
+def test_a_generator_is_not_left_before_its_end(after: int) -> None:
+    """The garbage collector would have to end it, at some time and in no task."""
+    ends: list[int] = []
+    written = 0
+
+    async def pieces() -> AsyncIterator[str]:
+        try:
+            for number in range(4):
+                yield str(number)
+        finally:
+            ends.append(written)
+
+    async def write(data: bytes) -> None:
+        nonlocal written
+        written += 1
+        if written == after:
+            raise ZeroDivisionError
+
+    given = pieces()
+    with pytest.raises(ZeroDivisionError) if after < 5 else contextlib.nullcontext():
+        run(send_pieces(opened()[0].session.conn, given, None, write))
+    assert ends == [min(after, 4)]
 
 
 def test_the_end_has_the_type_of_the_message() -> None:

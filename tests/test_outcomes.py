@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgews import (
     Cause,
@@ -16,7 +18,14 @@ from edgews import (
     Side,
     Timeouts,
 )
-from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError, refusal
+from edgews.outcomes import (
+    ConnectionClosed,
+    InvalidHandshake,
+    MissingExtraError,
+    ProxyError,
+    parted,
+    refusal,
+)
 
 from . import wire
 from .engines import NO_TIMERS
@@ -150,3 +159,33 @@ def test_a_missing_extra_is_a_missing_import() -> None:
     assert isinstance(error, EdgewsError)
     assert isinstance(error, ImportError)
     assert "edgews[proxy]" in str(error)
+
+
+class TestParted:
+    """What nurseries and task groups put together is taken apart again."""
+
+    @staticmethod
+    def leaves(error: BaseException | None) -> list[BaseException]:
+        if isinstance(error, BaseExceptionGroup):
+            return [leaf for inner in error.exceptions for leaf in TestParted.leaves(inner)]
+        return [] if error is None else [error]
+
+    @given(
+        st.recursive(
+            st.sampled_from([KeyError, LookupError, OSError, KeyboardInterrupt]).map(lambda kind: kind()),
+            lambda inner: st.lists(inner, min_size=1, max_size=4).map(
+                lambda some: BaseExceptionGroup("", some)
+            ),
+            max_leaves=10,
+        )
+    )
+    def test_loses_nothing(self, error: BaseException) -> None:
+        of_it, rest = parted(error, LookupError)
+        expected = self.leaves(error)
+        assert self.leaves(of_it) == [leaf for leaf in expected if isinstance(leaf, LookupError)]
+        assert self.leaves(rest) == [leaf for leaf in expected if not isinstance(leaf, LookupError)]
+
+    def test_keeps_one_that_is_alone_as_it_is(self) -> None:
+        error = KeyError()
+        assert parted(error, LookupError) == (error, None)
+        assert parted(error, OSError) == (None, error)

@@ -12,7 +12,7 @@ RFC 6455 §5.4.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from .client import ClientConnection
@@ -156,9 +156,14 @@ async def send_pieces(
             await write(conn.send_fragment(piece, final=final, compress=compress))
         return
     end: str | bytes | None = None
-    async for piece in pieces:
-        await write(conn.send_fragment(piece, final=False, compress=compress))
-        end = _end_of(piece)
+    try:
+        async for piece in pieces:
+            await write(conn.send_fragment(piece, final=False, compress=compress))
+            end = _end_of(piece)
+    finally:
+        if isinstance(pieces, AsyncGenerator):
+            # One that was left before its end would be ended by the garbage collector, anywhere.
+            await pieces.aclose()
     if end is not None:
         await write(conn.send_fragment(end, final=True))
 

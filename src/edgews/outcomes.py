@@ -46,3 +46,15 @@ def refusal(closed: Disconnected, response: Response | None) -> Exception:
     if closed.cause.kind is CauseKind.OPEN_TIMEOUT:
         return TimeoutError(closed.cause.detail)
     return InvalidHandshake(closed.cause, response)
+
+
+def parted(
+    error: BaseException, kind: type[BaseException]
+) -> tuple[BaseException | None, BaseException | None]:
+    """Return what of an exception is of a kind, and the rest; None for either that is not there.
+
+    A group, as task groups and nurseries make it, is looked through, however deep it is.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(kind)
+    return (error, None) if isinstance(error, kind) else (None, error)

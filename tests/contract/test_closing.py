@@ -25,6 +25,12 @@ def link(request: pytest.FixtureRequest) -> Link:
     return LINKS[request.param]()
 
 
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the inbox fill at once: TLS gives one record at a time, and each would wait for an answer."""
+    monkeypatch.setattr("edgews.session.ANSWER_TIME", 0.0)
+
+
 def told(closed: Disconnected) -> tuple[int, str, bool, CauseKind, Side]:
     return (closed.code, closed.reason, closed.clean, closed.cause.kind, closed.cause.initiator)
 
@@ -234,6 +240,7 @@ class TestInFlight:
             await d.close(ws)
             assert await d.all(ws) == ["0", "1", "2", "3", "4"]
 
+    @pytest.mark.usefixtures("eager")
     async def test_a_full_inbox_does_not_keep_the_connection_open(self, d: Driver, link: Link) -> None:
         """Closing gives up what finds no room; what is in the inbox stays."""
         ends: list[Disconnected] = []

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +35,14 @@ def descriptors() -> int:
 
 def edgews_threads() -> set[threading.Thread]:
     return {thread for thread in threading.enumerate() if thread.name.startswith("edgews-")}
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        check(time.monotonic() < deadline, "what was waited for has not happened")
+        time.sleep(0.001)
 
 
 @contextlib.contextmanager

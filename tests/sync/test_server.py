@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 
 import pytest
 
 from edgews import (
     Headers,
+    InvalidValueError,
     Limits,
     Request,
     Response,
@@ -239,3 +241,48 @@ class TestServer:
             assert list(ws) == []
             assert ws.closed is not None
             assert ws.closed.code == 1009
+
+    def test_shutdown_is_spread_and_says_why(self) -> None:
+        with running(echo) as server:
+            clients = [connect(uri(server)) for _ in range(5)]
+            for ws in clients:
+                ws.send("here")
+                assert ws.recv(TIMEOUT) == "here"
+            times: list[float] = []
+
+            def watch(ws: WebSocket) -> None:
+                closed = ws.wait_closed(TIMEOUT)
+                assert (closed.code, closed.reason) == (1012, "restart")
+                times.append(time.monotonic())
+
+            watchers = [threading.Thread(target=watch, args=(ws,)) for ws in clients]
+            for watcher in watchers:
+                watcher.start()
+            begin = time.monotonic()
+            server.shutdown(spread=0.5, code=1012, reason="restart")
+            for watcher in watchers:
+                watcher.join(TIMEOUT)
+        assert len(times) == 5
+        # The last is told at 0.4 s.
+        assert times[-1] - begin >= 0.4
+
+    def test_a_shutdown_that_cannot_be_said_does_nothing(self) -> None:
+        with running(echo) as server, connect(uri(server)) as ws:
+            for code, reason in ((1005, ""), (1000, "x" * 124)):
+                with pytest.raises(InvalidValueError):
+                    server.shutdown(code=code, reason=reason)
+            ws.send("still served")
+            assert ws.recv(TIMEOUT) == "still served"
+
+    def test_a_handler_that_is_told_the_end_of_another_connection(self) -> None:
+        """As in a proxy: its own connection is closed as well."""
+        with running(lambda ws: ws.close(4000)) as behind:
+
+            def relay(ws: WebSocket) -> None:
+                with connect(uri(behind)) as other:
+                    ws.send(other.recv(TIMEOUT))
+
+            with running(relay) as server, connect(uri(server)) as ws:
+                assert list(ws) == []
+                assert ws.closed is not None
+                assert ws.closed.code == 1000

@@ -93,9 +93,12 @@ def connect(
             stream.close()
             raise
         try:
+            ws._start()
             opened = ws._wait_open()
         except BaseException:
             ws._abort()
+            if ws._thread.is_alive():
+                ws._join()
             raise
         if opened:
             return ws

@@ -40,6 +40,9 @@ class Pump:
         self._changed = threading.Condition(self._lock)
         self._session = new_session(conn, self._changed.notify_all)
         self._aborted = False
+        # The peer's half of the stream has ended; nothing is left of the stream.
+        self._eof = False
+        self._gone = False
         # Threads that wait until their bytes are with the operating system.
         self._writers = 0
         # How long, in seconds, bytes may wait for a peer that takes none; how many had gone out at the last
@@ -52,7 +55,16 @@ class Pump:
         self._watched = (False, False)
         self._poller = Poller(stream.sock)
         self._thread = threading.Thread(target=self._run, name=f"{name}-io", daemon=True)
-        self._thread.start()
+
+    def _start(self) -> None:
+        """Begin; from here on, the end comes with `_abort` at the latest."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            # The system has no more threads.
+            self._stream.close()
+            self._poller.close()
+            raise
 
     # The thread
 
@@ -62,20 +74,29 @@ class Pump:
             while True:
                 with self._lock:
                     deadline = self._step(monotonic())
-                    if session.closed is not None:
+                    if session.closed is not None or self._is_dead:
                         return
                     read, write = self._watched
                     timeout = None if deadline is None else max(0.0, deadline - monotonic())
                 self._poller.wait(read=read, write=write, timeout=timeout)
         finally:
             with self._lock:
-                if session.closed is None:
+                if session.closed is None and not self._is_dead:
                     # Only a defect leads here; nobody shall wait for what cannot come.
                     cause = Cause(CauseKind.FAILED, Side.LOCAL, "the thread of the connection has died")
                     session.closed = Disconnected(CloseCode.ABNORMAL_CLOSURE, "", False, cause)
+                self._gone = True
                 self._stream.close()
                 self._poller.close()
                 self._changed.notify_all()
+
+    @property
+    def _is_dead(self) -> bool:
+        """Whether nothing can be read or written any more.
+
+        What came before may still wait to be taken, with the end behind it. That needs no stream.
+        """
+        return self._eof and self._stream.broken
 
     def _step(self, now: float) -> float | None:
         """Do all that can be done now.
@@ -88,10 +109,12 @@ class Pump:
             session.leave()
             session.receive_eof()
         deadlines: list[float] = []
-        if session.reading and session.closed is None:
+        stalled = not session.reading
+        if not stalled and session.closed is None:
             data = self._stream.read()
             if data is not None:
                 if not data:
+                    self._eof = True
                     session.receive_eof()
                 elif session.receive_data(data):
                     self._changed.notify_all()
@@ -103,6 +126,9 @@ class Pump:
             due = session.next_timeout()
         if due is not None:
             deadlines.append(due)
+        if stalled and session.reading:
+            # There is room since then, and with TLS the socket does not tell of what it has given already.
+            deadlines.append(ASAP)
         self._flush()
         if self._stream.pending:
             deadlines.append(self._watch_writing(now))

@@ -132,19 +132,24 @@ class Server:
                 if thread.ident and thread is not threading.current_thread()
             ]
         opened = [ws for ws in connections if ws._session.opened]
-        for ws in connections:
-            if not ws._session.opened:
+        try:
+            for ws in connections:
+                if not ws._session.opened:
+                    ws._abort()
+            for ws, offset in zip(opened, spread_over(len(opened), spread), strict=True):
+                # One that goes by itself, or whose time is up, keeps nobody waiting.
+                ws._join(max(0.0, min(start + offset, deadline) - monotonic()))
+                if monotonic() < deadline:
+                    ws._start_close(code, reason)
+            # The connection of a handler that calls this has no such thread, and comes to its end as well.
+            for end in (*(thread.join for thread in threads), *(ws._join for ws in connections)):
+                end(None if deadline == math.inf else max(0.0, deadline - monotonic()))
+        finally:
+            # After Ctrl-C too.
+            for ws in connections:
                 ws._abort()
-        for ws, offset in zip(opened, spread_over(len(opened), spread), strict=True):
-            # One that goes by itself, or whose time is up, keeps nobody waiting.
-            ws._join(max(0.0, min(start + offset, deadline) - monotonic()))
-            if monotonic() < deadline:
-                ws._start_close(code, reason)
-        for thread in threads:
-            thread.join(None if deadline == math.inf else max(0.0, deadline - monotonic()))
-        for ws in connections:
-            ws._abort()
-            ws._join()
+            for ws in connections:
+                ws._join()
 
     def __enter__(self) -> Server:
         return self
@@ -203,6 +208,7 @@ class Server:
             else:
                 stream = TlsStream(sock, self._ssl, server_side=True, server_hostname=None)
             ws = WebSocket(conn, stream, name)
+            ws._start()
         except (OSError, RuntimeError) as error:
             # The client is gone already, or descriptors or threads have run out.
             _log.error("cannot serve a connection: %s", error)
@@ -230,15 +236,16 @@ class Server:
             _log.exception("cannot answer the request for %s", request.target)
             ws._reject(FAILED)
             return
+        code = CloseCode.NORMAL_CLOSURE
         try:
             self._handler(ws)
         except ConnectionClosed:
+            # It may tell of another connection.
             pass
         except Exception:
             _log.exception("the handler of a connection failed")
-            ws.close(CloseCode.INTERNAL_ERROR)
-        else:
-            ws.close()
+            code = CloseCode.INTERNAL_ERROR
+        ws.close(code)
 
 
 def serve(

@@ -77,7 +77,7 @@ class Stream:
 
     def end(self) -> None:
         """End our direction, after what is queued; reading goes on."""
-        if not self._ending:
+        if not (self._ending or self.broken):
             self._ending = True
             self.flush()
 

@@ -72,25 +72,27 @@ class WebSocket(Pump, Status):
             InvalidValueError: text that has no UTF-8.
             TypeError: nothing that can be sent, such as a mapping.
         """
-        with self._lock:
-            self._changed.wait_for(lambda: not self._in_pieces)
-            if isinstance(message, PreparedMessage):
-                self._send_frame(partial(self._conn.send_prepared, message, compress=compress))
-                return
-            if not is_pieces(message):
-                self._send_frame(partial(self._conn.send, message, compress=compress))  # type: ignore[arg-type]
-                return
-            self._in_pieces = True
+        in_pieces = False
         try:
+            with self._lock:
+                self._changed.wait_for(
+                    lambda: not self._in_pieces or self._stream.broken or self.closed is not None
+                )
+                if isinstance(message, PreparedMessage):
+                    self._send_frame(partial(self._conn.send_prepared, message, compress=compress))
+                    return
+                if not is_pieces(message):
+                    self._send_frame(partial(self._conn.send, message, compress=compress))  # type: ignore[arg-type]
+                    return
+                if self._stream.broken:
+                    raise self._wait_closed()
+                in_pieces = self._in_pieces = True
             for piece, final in with_end(message):  # type: ignore[arg-type]
                 with self._lock:
                     self._send_frame(partial(self._conn.send_fragment, piece, final=final, compress=compress))
         finally:
-            with self._lock:
-                self._in_pieces = False
-                if self._conn.sending_fragments and self._conn.state is State.OPEN:
-                    self._write(self._conn.fail(CloseCode.INTERNAL_ERROR, UNFINISHED))
-                self._changed.notify_all()
+            if in_pieces:
+                self._end_pieces()
 
     def recv(self, timeout: float | None = None) -> str | bytes:
         """Return the next message: a `str` for text, `bytes` for binary.
@@ -154,6 +156,8 @@ class WebSocket(Pump, Status):
         payload = os.urandom(4)
         session = self._session
         with self._lock:
+            if self._stream.broken:
+                raise self._wait_closed()
             try:
                 data = session.send_ping(payload)
             except StateError:
@@ -164,8 +168,9 @@ class WebSocket(Pump, Status):
             try:
                 self._write(data)
                 self._poller.wake()
-                answered = self._changed.wait_for(
-                    lambda: session.pings[payload] or session.closed is not None, timeout
+                ended = self._changed.wait_for(
+                    lambda: session.pings[payload] or self._stream.broken or session.closed is not None,
+                    timeout,
                 )
                 if session.pings[payload]:
                     end = monotonic()
@@ -173,8 +178,8 @@ class WebSocket(Pump, Status):
                     return end - start
             finally:
                 del session.pings[payload]
-            if answered:
-                raise self._error()
+            if ended:
+                raise self._wait_closed()
             raise TimeoutError(f"no Pong within {timeout} s")
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
@@ -263,8 +268,15 @@ class WebSocket(Pump, Status):
 
     def _join(self, timeout: float | None = None) -> bool:
         """Wait until nothing is left of the connection; say whether that came in time."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        # Not by `join` alone: where Ctrl-C ends that, Python may take the thread for one that has ended.
+        with self._lock:
+            if not self._changed.wait_for(lambda: self._gone, timeout):
+                return False
+            if self.closed is None:
+                # The end stands behind messages that nobody has asked for.
+                self._session.leave()
+        self._thread.join()
+        return True
 
     def _wait_open(self) -> bool:
         """As a client, wait for the server's answer; say whether it opened the connection."""
@@ -290,16 +302,16 @@ class WebSocket(Pump, Status):
         """Return what `take` gives once it gives something."""
         session = self._session
         with self._lock:
+            full = session.full
             message = take()
             if message is None:
-                # The application has come back, so what it wanted to answer is answered.
-                session.draw()
-                self._flush()
-                self._read_on()
                 message = self._wait_message(take, timeout)
             if self._receivers:
                 # Another thread has nothing to answer.
                 session.release()
+            if full and not session.full:
+                # What is held back waits no longer than its time again.
+                self._poller.wake()
             self._read_on()
             return message
 
@@ -308,16 +320,23 @@ class WebSocket(Pump, Status):
         deadline = None if timeout is None else monotonic() + timeout
         self._receivers += 1
         try:
-            while (message := take()) is None:
+            while True:
+                if session.held:
+                    # The application has come back, so what it wanted to answer is answered.
+                    session.draw()
+                    self._flush()
+                self._read_on()
+                if (message := take()) is not None:
+                    return message
+                if session.held:
+                    continue
                 if session.closed is not None:
                     raise self._error()
-                self._read_on()
                 left = None if deadline is None else deadline - monotonic()
                 if not self._changed.wait_for(lambda: session.waiting or session.closed is not None, left):
                     raise TimeoutError(f"no message within {timeout} s")
         finally:
             self._receivers -= 1
-        return message
 
     def _send_frame(self, encode: Callable[[], bytes]) -> None:
         """Write what `encode` returns; under the lock."""
@@ -328,6 +347,14 @@ class WebSocket(Pump, Status):
             raise self._wait_closed() from None
         self._write(data)
         self._wait_written()
+
+    def _end_pieces(self) -> None:
+        with self._lock:
+            self._in_pieces = False
+            if self._conn.sending_fragments and self._conn.state is State.OPEN:
+                self._write(self._conn.fail(CloseCode.INTERNAL_ERROR, UNFINISHED))
+                self._poller.wake()
+            self._changed.notify_all()
 
     def _wait_written(self) -> None:
         """Wait until nothing waits for the operating system any more."""
@@ -340,11 +367,13 @@ class WebSocket(Pump, Status):
             raise self._wait_closed()
 
     def _wait_closed(self) -> ConnectionClosed:
+        """Wait for the end, and return it; under the lock, for a call that cannot send any more."""
         if self._stream.broken:
-            # The end stands behind messages that nobody has asked for.
+            # The end stands behind messages that this caller does not ask for.
             self._session.leave()
             self._poller.wake()
-        self._changed.wait_for(lambda: self.closed is not None)
+        self._changed.wait_for(lambda: self.closed is not None or self._gone)
+        self._session.leave()
         return self._error()
 
     def _error(self) -> ConnectionClosed:

@@ -18,6 +18,7 @@ from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
+from .blocks import leave
 from .tunnel import tunnel
 from .websocket import WebSocket
 
@@ -100,20 +101,15 @@ class connect:
         nursery = await self._manager.__aenter__()
         try:
             self._ws = await self._connect(nursery)
-        except BaseException:
-            await self._manager.__aexit__(None, None, None)
+        except BaseException as error:
+            await leave(self._manager, error)
             raise
         return self._ws
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self._ws._leave(error)
-        finally:
-            self._ws._abort()
-            # The block's exception is not the nursery's, which would put it into a group.
-            await self._manager.__aexit__(None, None, None)
+        await leave(self._manager, error, self._ws._leave(error))
 
     def __aiter__(self) -> NoReturn:
         raise TypeError("a loop cannot end its last connection in time on trio; use reconnect")
@@ -141,9 +137,9 @@ class connect:
         try:
             while not (ws._session.opened or ws.closed is not None):
                 await ws._wait_change()
-        except BaseException:
-            ws._abort()
-            raise
+        finally:
+            if not ws._session.opened:
+                ws._abort()
         return ws
 
     async def _dial(self, course: Course) -> trio.abc.Stream:
@@ -160,7 +156,6 @@ class connect:
                 stream,
                 tls.create_default_context() if self._ssl is None else self._ssl,
                 server_hostname=name or uri.host,
-                https_compatible=True,
             )
             await secure.do_handshake()
         except trio.BrokenResourceError as error:

@@ -15,6 +15,7 @@ from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.requests import ClientArguments, check_lasting
 from edgews.uri import URI
 
+from .blocks import leave
 from .client import connect
 from .websocket import WebSocket
 
@@ -71,14 +72,7 @@ class reconnect:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         ws, self._ws, self._nursery = self._ws, None, None
-        try:
-            if ws is not None:
-                await ws._leave(error)
-        finally:
-            if ws is not None:
-                ws._abort()
-            # As in `connect`.
-            await self._manager.__aexit__(None, None, None)
+        await leave(self._manager, error, None if ws is None else ws._leave(error))
 
     def __aiter__(self) -> reconnect:
         return self

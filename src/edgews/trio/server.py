@@ -14,11 +14,13 @@ import trio
 
 from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
-from edgews.frames import CloseCode
+from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.outcomes import ConnectionClosed
+from edgews.outcomes import ConnectionClosed, parted
 from edgews.serving import FAILED, TOO_MANY, ServerOptions
+from edgews.serving import spread as spread_over
 
+from .blocks import leave
 from .websocket import WebSocket
 
 _log = logging.getLogger("edgews.trio")
@@ -92,7 +94,11 @@ class serve:
             timeouts=timeouts,
             max_connections=max_connections,
         )
-        self._connections: set[WebSocket] = set()
+        # Each with the task that serves it.
+        self._connections: dict[WebSocket, trio.lowlevel.Task] = {}
+        self._fewer = trio.lowlevel.ParkingLot()
+        # Those of them that wait for all others to end.
+        self._closers: set[trio.lowlevel.Task | None] = set()
         self._accepting = trio.CancelScope()
         self._everything = trio.CancelScope()
         self._closed = trio.Event()
@@ -106,53 +112,79 @@ class serve:
         """Wait until the server is closed."""
         await self._closed.wait()
 
-    async def close(self, timeout: float | None = None) -> None:
-        """Stop accepting, close every connection with 1001, and wait until they and their handlers are gone.
+    async def close(
+        self,
+        timeout: float | None = None,
+        *,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+        spread: float = 0.0,
+    ) -> None:
+        """Stop accepting, close every connection, and wait until they and their handlers are gone.
+
+        Connections that are not open yet are dropped at once. A handler may call it too: it is not waited
+        for, and is cancelled when the others are gone and its own connection has ended.
 
         Args:
-            timeout: seconds after which connections that are still there are dropped and handlers cancelled;
-                None leaves it to `Timeouts.close` and to the handlers.
+            timeout: seconds after which connections that are still there are dropped and handlers cancelled,
+                whether they were told or not; None leaves it to `Timeouts.close` and to the handlers.
+            code: 1000-1003, 1007-1014 or 3000-4999.
+            reason: at most 123 bytes of UTF-8.
+            spread: seconds over which the connections are closed one after the other, so that their clients
+                do not all come back at once.
+
+        Raises:
+            InvalidValueError: a code or reason that may not be sent.
+            ValueError: a spread that is negative or no finite number.
         """
+        encode_close(code, reason)
+        opened = [ws for ws in self._connections if ws._session.opened]
+        offsets = spread_over(len(opened), spread)
         self._accepting.cancel()
         for ws in self._connections:
-            if ws._session.opened:
-                ws._start_close(CloseCode.GOING_AWAY)
-            else:
+            if not ws._session.opened:
                 ws._abort()
         try:
             with trio.move_on_after(math.inf if timeout is None else timeout):
-                await self._wait_empty()
+                start = trio.current_time()
+                for ws, offset in zip(opened, offsets, strict=True):
+                    if offset and not ws._gone:
+                        await trio.sleep_until(start + offset)
+                    ws._start_close(code, reason)
+                await self._wait_others()
         finally:
             self._everything.cancel()
-            with trio.CancelScope(shield=True):
-                await self._closed.wait()
+        await self._closed.wait()
 
     async def __aenter__(self) -> serve:
         if not self.listeners:
             self.listeners = list(await trio.open_tcp_listeners(self._port, host=self._host))
         if self._ssl is not None:
             context = self._ssl
-            self.listeners = [
-                trio.SSLListener(listener, context, https_compatible=True) for listener in self.listeners
-            ]
+            self.listeners = [trio.SSLListener(listener, context) for listener in self.listeners]
         self._manager = trio.open_nursery()
         nursery = await self._manager.__aenter__()
-        self._empty = trio.lowlevel.ParkingLot()
         nursery.start_soon(self._listen)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            await self.close()
-        finally:
-            # The block's exception is not the nursery's, which would put it into a group.
-            await self._manager.__aexit__(None, None, None)
+        await leave(self._manager, error, self.close())
 
-    async def _wait_empty(self) -> None:
-        while self._connections:
-            await self._empty.park()
+    async def _wait_others(self) -> None:
+        """Wait until no connection is left, and no handler but those that wait here."""
+        task: trio.lowlevel.Task | None = trio.lowlevel.current_task()
+        while task is not None and task not in self._connections.values():
+            task = None if task.parent_nursery is None else task.parent_nursery.parent_task
+        if task is not None:
+            self._closers.add(task)
+            self._fewer.unpark_all()
+        try:
+            while any(task not in self._closers or not ws._gone for ws, task in self._connections.items()):
+                await self._fewer.park()
+        finally:
+            self._closers.discard(task)
 
     async def _listen(self) -> None:
         """Run the server; a task of its own, so that ending it does not cancel the block."""
@@ -167,15 +199,34 @@ class serve:
     # One connection
 
     async def _serve(self, stream: trio.abc.Stream) -> None:
+        if self._accepting.cancel_called:
+            await trio.aclose_forcefully(stream)
+            return
         ws = WebSocket(self._options.connection(), stream)
-        self._connections.add(ws)
+        self._connections[ws] = trio.lowlevel.current_task()
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(ws._run)
+                nursery.start_soon(self._run, ws)
                 await self._converse(ws)
+        except BaseException as error:
+            self._report(error, "a connection has failed")
         finally:
-            self._connections.discard(ws)
-            self._empty.unpark_all()
+            del self._connections[ws]
+            self._fewer.unpark_all()
+
+    async def _run(self, ws: WebSocket) -> None:
+        try:
+            await ws._run()
+        finally:
+            self._fewer.unpark_all()
+
+    def _report(self, error: BaseException, what: str) -> None:
+        """Log an error, and raise what is none: nobody but the server's owner may stop that."""
+        defect, rest = parted(error, Exception)
+        if defect is not None:
+            _log.error(what, exc_info=defect)
+        if rest is not None:
+            raise rest
 
     async def _converse(self, ws: WebSocket) -> None:
         session = ws._session
@@ -189,17 +240,20 @@ class serve:
             _log.exception("cannot answer the request for %s", ws.request.target)
             ws._reject(FAILED)
             return
-        if not opened:
-            return
+        if opened:
+            await self._handle(ws)
+
+    async def _handle(self, ws: WebSocket) -> None:
+        code = CloseCode.NORMAL_CLOSURE
         try:
             await self._handler(ws)
-        except ConnectionClosed:
-            pass
-        except Exception:
-            _log.exception("the handler of a connection failed")
-            await ws.close(CloseCode.INTERNAL_ERROR)
-        else:
-            await ws.close()
+        except BaseException as error:
+            failure = parted(error, ConnectionClosed)[1]
+            if failure is not None:
+                code = CloseCode.INTERNAL_ERROR
+                self._report(failure, "the handler of a connection failed")
+        # Whatever became of it: what was raised may tell of another connection.
+        await ws.close(code)
 
     async def _answer(self, ws: WebSocket) -> bool:
         """Send the response, or open the connection; say whether it is open."""

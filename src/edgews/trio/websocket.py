@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -15,12 +14,13 @@ from edgews.events import Disconnected, Response
 from edgews.fragments import UNFINISHED, AsyncPieces, MessagePieces, Pieces, is_pieces, send_pieces
 from edgews.frames import CloseCode
 from edgews.messages import BytesLike, PreparedMessage
-from edgews.outcomes import ConnectionClosed
+from edgews.outcomes import ConnectionClosed, parted
 from edgews.server import ServerConnection
 from edgews.states import State
 from edgews.status import Status
 
 from .pump import HIGH_WATER, Pump
+from .streams import addresses
 
 T = TypeVar("T")
 
@@ -37,19 +37,10 @@ class WebSocket(Pump, Status):
     """
 
     def __init__(self, conn: ClientConnection | ServerConnection, stream: trio.abc.Stream) -> None:
+        self.local_address, self.remote_address = addresses(stream)
         super().__init__(conn, stream)
         # A message in fragments is on its way, and others wait for its end.
         self._in_pieces = False
-        self.remote_address: Any = None
-        self.local_address: Any = None
-        below: Any = stream
-        while isinstance(below, trio.SSLStream):
-            below = below.transport_stream
-        if isinstance(below, trio.SocketStream):
-            # A peer that is gone already has no address any more.
-            with suppress(OSError):
-                self.local_address = below.socket.getsockname()
-                self.remote_address = below.socket.getpeername()
 
     # What the application asks
 
@@ -85,20 +76,22 @@ class WebSocket(Pump, Status):
             TypeError: nothing that can be sent, such as a mapping.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
-        while self._in_pieces:
+        while self._in_pieces and not self._ended:
             await self._wait_change()
-        if is_pieces(message):
-            await self._send_pieces(message, compress)  # type: ignore[arg-type]
-        else:
-            await self._send_whole(message, compress)  # type: ignore[arg-type]
-
-    async def _send_whole(self, message: str | BytesLike | PreparedMessage, compress: bool | None) -> None:
+        if not self._writable:
+            raise await self._end()
         try:
+            if is_pieces(message):
+                await self._send_pieces(message, compress)  # type: ignore[arg-type]
+                return
             if isinstance(message, PreparedMessage):
                 data = self._conn.send_prepared(message, compress=compress)
             else:
-                data = self._conn.send(message, compress=compress)
+                data = self._conn.send(message, compress=compress)  # type: ignore[arg-type]
         except StateError:
+            if self._conn.state is State.OPEN:
+                # Not ours, but that of an iterable.
+                raise
             raise await self._end() from None
         await self._write_all(data)
 
@@ -106,8 +99,8 @@ class WebSocket(Pump, Status):
         self._in_pieces = True
         try:
             await send_pieces(self._conn, pieces, compress, self._write_all)
-        except StateError:
-            raise await self._end() from None
+            # There may have been none.
+            await trio.lowlevel.cancel_shielded_checkpoint()
         finally:
             self._in_pieces = False
             if self._conn.sending_fragments and self._conn.state is State.OPEN:
@@ -121,6 +114,8 @@ class WebSocket(Pump, Status):
         await trio.lowlevel.cancel_shielded_checkpoint()
         while self._waiting > HIGH_WATER:
             await self._wait_change()
+        if self._gone:
+            raise await self._end()
 
     async def recv(self) -> str | bytes:
         """Return the next message: a `str` for text, `bytes` for binary.
@@ -148,20 +143,23 @@ class WebSocket(Pump, Status):
         """Return what `take` gives once it gives something."""
         await trio.lowlevel.checkpoint_if_cancelled()
         session = self._session
-        while True:
-            stalled = not session.reading
-            message = take()
-            if message is None and session.held:
+        stalled = not session.reading
+        waited = False
+        while (message := take()) is None:
+            if session.held:
                 session.draw()
-                message = take()
-            if stalled or message is None:
                 self._notify()
-            if message is not None:
+            elif session.closed is not None:
                 await trio.lowlevel.cancel_shielded_checkpoint()
-                return message
-            if session.closed is not None:
                 raise ConnectionClosed(session.closed)
-            await self._wait_change()
+            else:
+                await self._wait_change()
+                waited = True
+        if stalled:
+            self._notify()
+        if not waited:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        return message
 
     def __aiter__(self) -> WebSocket:
         return self
@@ -187,6 +185,8 @@ class WebSocket(Pump, Status):
             ConnectionClosed: the connection is closing, or ends before the Pong.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
+        if not self._writable:
+            raise await self._end()
         payload = os.urandom(4)
         session = self._session
         try:
@@ -199,8 +199,8 @@ class WebSocket(Pump, Status):
         self._notify()
         try:
             while not session.pings[payload]:
-                if session.closed is not None:
-                    raise ConnectionClosed(session.closed)
+                if self._ended or not self._writable:
+                    raise await self._end()
                 await self._wait_change()
             end = trio.current_time()
             session.handle_timeout(end)
@@ -227,16 +227,25 @@ class WebSocket(Pump, Status):
 
     async def wait_closed(self) -> Disconnected:
         """Wait until nothing is left of the connection, and return how it ended."""
-        while self._session.closed is None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while not self._gone:
             await self._wait_change()
+        if self._session.closed is None:
+            # The end stands behind messages that nobody has asked for.
+            self._session.leave()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+        assert self._session.closed is not None
         return self._session.closed
 
     # What `connect` and `serve` call
 
     async def _leave(self, error: BaseException | None) -> None:
-        """Close at the end of a block."""
-        normal = error is None or isinstance(error, ConnectionClosed)
-        await self.close(CloseCode.NORMAL_CLOSURE if normal else CloseCode.INTERNAL_ERROR)
+        """Close at the end of a block, and in any case leave nothing of the connection."""
+        normal = error is None or parted(error, ConnectionClosed)[1] is None
+        try:
+            await self.close(CloseCode.NORMAL_CLOSURE if normal else CloseCode.INTERNAL_ERROR)
+        finally:
+            self._abort()
 
     def _start_close(self, code: int, reason: str = "") -> None:
         if self._session.opened and self._conn.state is State.OPEN:
@@ -270,5 +279,14 @@ class WebSocket(Pump, Status):
         """Drop the connection without a word."""
         self._scope.cancel()
 
+    @property
+    def _ended(self) -> bool:
+        return self._gone or self._session.closed is not None
+
     async def _end(self) -> ConnectionClosed:
+        """Return what a call raises that cannot send any more."""
+        if not self._writable:
+            # The end stands behind messages that this caller does not ask for.
+            self._session.leave()
+            self._notify()
         return ConnectionClosed(await self.wait_closed())
