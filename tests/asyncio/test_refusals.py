@@ -12,7 +12,7 @@ import pytest
 from edgews import CauseKind, Headers, InvalidValueError, Limits, Request, Response
 from edgews.asyncio import InvalidHandshake, WebSocket, connect, serve
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     BRIEF_OPEN,
     HOST,
     PLAIN,

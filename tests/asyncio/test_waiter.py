@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgews.asyncio.waiter import Waiter
-from tests.asyncio_adapter.harness import NewLoop, run, soon, turns
+from tests.asyncio.harness import NewLoop, run, soon, turns
 
 
 async def outside(call: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgews import CauseKind, InvalidValueError, Limits, PerMessageDeflate, PreparedMessage
 from edgews.asyncio import ConnectionClosed, WebSocket, connect
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     LINKS,
     PLAIN,
     Link,

@@ -11,7 +11,7 @@ import pytest
 from edgews import CauseKind, Disconnected, InvalidValueError
 from edgews.asyncio import ConnectionClosed, WebSocket, connect
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     BRIEF_CLOSE,
     PLAIN,
     Held,

@@ -15,7 +15,7 @@ from edgews.outcomes import ConnectionClosed
 from edgews.trio import WebSocket, connect, serve
 from tests import wire
 from tests.sync.harness import HOST, client_context, server_context
-from tests.trio_adapter.harness import (
+from tests.trio.harness import (
     URI,
     MemoryListener,
     Peer,

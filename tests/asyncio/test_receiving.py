@@ -10,7 +10,7 @@ import pytest
 from edgews import CauseKind, Timeouts
 from edgews.asyncio import ConnectionClosed, WebSocket, connect
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     BRIEF_PING,
     PLAIN,
     Held,

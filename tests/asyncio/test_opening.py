@@ -12,7 +12,7 @@ import pytest
 from edgews import Headers, InvalidValueError, PerMessageDeflate, Request, Response, parse_uri
 from edgews.asyncio import ConnectionClosed, WebSocket, connect, serve
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     HOST,
     LINKS,
     PLAIN,

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from tests.asyncio_adapter import harness
-from tests.asyncio_adapter.harness import HOST, NewLoop, run, until
+from tests.asyncio import harness
+from tests.asyncio.harness import HOST, NewLoop, run, until
 
 
 @pytest.fixture(autouse=True)

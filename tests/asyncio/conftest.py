@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.asyncio_adapter.harness import LINKS, LOOPS, Link, NewLoop, run
+from tests.asyncio.harness import LINKS, LOOPS, Link, NewLoop, run
 
 
 @pytest.fixture(params=LOOPS, scope="session", autouse=True)

@@ -15,7 +15,7 @@ from trio.testing import MockClock
 from edgews.outcomes import ConnectionClosed
 from edgews.trio import WebSocket, connect, serve
 from tests import wire
-from tests.trio_adapter.harness import (
+from tests.trio.harness import (
     PAIRS,
     URI,
     MemoryListener,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edgews import Delivery, PerMessageDeflate, StateError, Timeouts
 from edgews.asyncio import ConnectionClosed, WebSocket, broadcast, connect
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     PLAIN,
     Held,
     Listener,

@@ -12,8 +12,8 @@ import pytest
 from edgews import CauseKind, State, Timeouts
 from edgews.asyncio import ConnectionClosed, WebSocket, connect
 from tests import wire
-from tests.asyncio_adapter import harness
-from tests.asyncio_adapter.harness import (
+from tests.asyncio import harness
+from tests.asyncio.harness import (
     LINKS,
     PLAIN,
     Held,
@@ -28,7 +28,7 @@ from tests.asyncio_adapter.harness import (
     until,
     uri,
 )
-from tests.asyncio_adapter.test_tls import raw_tls
+from tests.asyncio.test_tls import raw_tls
 from tests.raw import Raw, check
 from tests.sync.harness import accept
 

@@ -13,7 +13,7 @@ import pytest
 from edgews import CauseKind, Disconnected, Timeouts
 from edgews.asyncio import ConnectionClosed, Server, WebSocket, connect
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     PLAIN,
     Held,
     Link,

@@ -13,7 +13,7 @@ from edgews import CauseKind
 from edgews.outcomes import ConnectionClosed, InvalidHandshake
 from edgews.trio import WebSocket, connect, serve
 from tests import wire
-from tests.trio_adapter.harness import (
+from tests.trio.harness import (
     URI,
     MemoryListener,
     OneWayOut,

@@ -12,7 +12,7 @@ import pytest
 from edgews import CauseKind, PerMessageDeflate
 from edgews.asyncio import InvalidHandshake, WebSocket, connect
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     BRIEF_CLOSE,
     BRIEF_OPEN,
     HOST,

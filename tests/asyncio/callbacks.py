@@ -10,7 +10,7 @@ from typing import Any
 
 from edgews import ClientConnection, Disconnected, Fragment, Request, Response, ServerConnection
 from edgews.asyncio import WebSocketProtocol
-from tests.asyncio_adapter.harness import HOST, soon, until
+from tests.asyncio.harness import HOST, soon, until
 from tests.raw import check
 
 

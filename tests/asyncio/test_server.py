@@ -14,7 +14,7 @@ from edgews import Request, Response, Timeouts
 from edgews.asyncio import ConnectionClosed, Server, WebSocket, connect, serve
 from edgews.asyncio.link import Link as AnyLink
 from tests import wire
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.harness import (
     BRIEF_CLOSE,
     HOST,
     LINKS,

@@ -27,8 +27,8 @@ from edgews import (
 )
 from edgews.asyncio import connect
 from tests import wire
-from tests.asyncio_adapter.callbacks import Recorder, client, echo, listening
-from tests.asyncio_adapter.harness import (
+from tests.asyncio.callbacks import Recorder, client, echo, listening
+from tests.asyncio.harness import (
     HOST,
     LINKS,
     Listener,

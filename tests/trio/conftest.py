@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from tests.trio_adapter.harness import run
+from tests.trio.harness import run
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from edgews.trio.streams import PeerStalled, with_patience
 from tests import wire
 from tests.raw import TIMEOUT, Raw
 from tests.sync.harness import HOST, client_context, server_context
-from tests.trio_adapter.harness import (
+from tests.trio.harness import (
     PAIRS,
     URI,
     MemoryListener,

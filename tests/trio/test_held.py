@@ -15,7 +15,7 @@ from edgews import CauseKind, Delivery
 from edgews.outcomes import ConnectionClosed
 from edgews.trio import WebSocket, connect
 from tests import wire
-from tests.trio_adapter.harness import (
+from tests.trio.harness import (
     MOST,
     URI,
     Peer,
