@@ -127,6 +127,12 @@ def checks() -> Iterator[Part]:
     yield Part(
         "types (pyright)", ["pyright", "--project", "pyproject.toml"], {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     )
+    if find_spec("sphinx") is not None:
+        build = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env", "--builder", "html"]
+        yield Part(
+            "documentation, warnings as errors",
+            [sys.executable, "-m", "sphinx", *build, "docs", "build/docs"],
+        )
 
 
 def tests(missing: set[str]) -> Iterator[Part]:

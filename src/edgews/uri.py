@@ -42,7 +42,7 @@ class URI:
 
     @property
     def host_header(self) -> str:
-        """The value of the Host field: a default port is left out. RFC 6455 §4.1 (4.)."""
+        """The value of the Host field, in which a default port is left out. RFC 6455 §4.1 (4.)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = self.port == _DEFAULT_PORTS["wss" if self.secure else "ws"]
         return host if default else f"{host}:{self.port}"
