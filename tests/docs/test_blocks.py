@@ -36,7 +36,7 @@ def contents(page: str) -> str:
 def test_the_blocks_of_a_page_run(page: str) -> None:
     environment = os.environ | ({"SERVE_ECHO": "1"} if page in BESIDE_AN_ECHO_SERVER else {})
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-m", "tests.docs.blocks", page],
+        [sys.executable, "-W", "error", "-m", "tests.docs.blocks", page],
         cwd=ROOT,
         env=environment,
         capture_output=True,

@@ -121,7 +121,7 @@ def test_a_client_that_reads_late(name: str) -> None:
     """Everything comes back, though far more is under way than fits into buffers."""
     count, message = 200, b"x" * 100_000
     with running(name) as (address, _), connect(address) as ws:
-        sender = threading.Thread(target=lambda: [ws.send(message) for _ in range(count)])
+        sender = threading.Thread(target=lambda: list(map(ws.send, [message] * count)))
         sender.start()
         for _ in range(count):
             assert ws.recv(TIMEOUT) == message

