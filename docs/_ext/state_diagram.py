@@ -65,7 +65,7 @@ def draw() -> str:
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
         'orient="auto"><path d="M0 0L8 4L0 8z" fill="currentColor" stroke="none"/></marker></defs>'
         + "".join(shapes)
-        + "</svg>"
+        + "</svg></div>"
     )
 
 
