@@ -39,6 +39,7 @@ pygments_dark_style = "github-dark"
 # The docstrings: Google's style, with types in the signature alone.
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
 autodoc_default_options = {"members": True, "exclude-members": "__init__,__new__"}
 autodoc_class_signature = "mixed"
 napoleon_numpy_docstring = False
@@ -53,7 +54,7 @@ default_role = "py:obj"
 # A reference that leads nowhere is an error, except to what others document (there is no net here) ...
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:\w+", r"(asyncio|collections|enum|socket|ssl|tls|trio|types|typing)\..*"),
+    (r"py:\w+", r"(asyncio|collections|enum|socket|ssl|trio|types|typing)\..*"),
     (r"py:class", r"(bool|bytes|bytearray|float|int|str|tuple|list|set|dict|object|type|memoryview|None)"),
     (r"py:(class|exc)", r"(Exception|BaseException|OSError|RuntimeError|TimeoutError|TypeError|ValueError)"),
     # A base of WebSocket and WebSocketProtocol, for hints alone.

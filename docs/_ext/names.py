@@ -49,11 +49,18 @@ def resolve(
     return None
 
 
-def hide_signature(
+def change_signature(
     app: Sphinx, what: str, name: str, obj: object, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """Leave out the arguments of classes that applications do not call."""
-    return ("", None) if name in MADE_BY_OTHERS else None
+    """Leave out the arguments of classes that applications do not call, and call modules by their names."""
+    if name in MADE_BY_OTHERS:
+        return "", None
+    if signature is None:
+        return None
+    # `_connecting` is for the classes below alone.
+    return signature.replace("tls.SSLContext", "ssl.SSLContext").replace(
+        ", _connecting: bool = False", ""
+    ), returns
 
 
 def link_sections(
@@ -67,5 +74,5 @@ def link_sections(
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("missing-reference", resolve)
     app.connect("autodoc-process-docstring", link_sections)
-    app.connect("autodoc-process-signature", hide_signature)
+    app.connect("autodoc-process-signature", change_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

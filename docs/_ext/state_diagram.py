@@ -27,6 +27,8 @@ PLACES: dict[Halves, tuple[int, int]] = {
 }
 
 COLUMN, ROW, WIDTH, HEIGHT = 142, 92, 126, 58
+# For what is written beside the last arrow.
+MARGIN = 60
 COLUMNS = max(column for column, _ in PLACES.values()) + 1
 BOTTOM = max(row for _, row in PLACES.values()) * ROW + 40
 
@@ -56,11 +58,11 @@ def arrows() -> list[Arrow]:
 
 def draw() -> str:
     """Return the picture as SVG, in the colours of the text around it."""
-    size = COLUMNS * COLUMN, BOTTOM + HEIGHT + 4
+    size = COLUMNS * COLUMN + MARGIN, BOTTOM + HEIGHT + 4
     shapes = [_arrow(arrow) for arrow in arrows()]
     shapes += [_box(halves) for halves in TRANSITIONS]
     return (
-        f'<svg class="states" viewBox="0 0 {size[0]} {size[1]}" role="img" '
+        f'<div class="states-frame"><svg class="states" viewBox="0 0 {size[0]} {size[1]}" role="img" '
         'aria-label="The states of a connection; the table below says the same.">'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
         'orient="auto"><path d="M0 0L8 4L0 8z" fill="currentColor" stroke="none"/></marker></defs>'

@@ -1,8 +1,8 @@
 """Run the code blocks of one page, in a process of its own: `python -m tests.docs.blocks PAGE`.
 
 The `python` blocks of a page are one program that may wait (`await`) at its top level, so a later block can
-use what an earlier one has made. A block of `output` has what the block in front of it printed. An error names
-page and line.
+use what an earlier one has made. A block of `output` has what the block in front of it printed. An error
+names page and line.
 
 Readers try a server on port 8765; here it is another one, for that one may be taken. `SERVE_ECHO` in the
 environment has an echo server there, where the page says that one runs.

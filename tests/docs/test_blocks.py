@@ -18,6 +18,7 @@ PAGES = sorted(
 )
 # The reader has started the echo server in another terminal.
 BESIDE_AN_ECHO_SERVER = {"README.md"}
+NEEDS_PEERS = {"docs/uvicorn.md"}
 # What has a test of its own.
 ELSEWHERE = {"docs/from-wsproto.md"}
 # Blocks of these languages hold nothing that Python could run.
@@ -31,7 +32,12 @@ def contents(page: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page not in ELSEWHERE and "```python\n" in contents(page)]
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.peers] if page in NEEDS_PEERS else [])
+        for page in PAGES
+        if page not in ELSEWHERE and "```python\n" in contents(page)
+    ],
 )
 def test_the_blocks_of_a_page_run(page: str) -> None:
     environment = os.environ | ({"SERVE_ECHO": "1"} if page in BESIDE_AN_ECHO_SERVER else {})

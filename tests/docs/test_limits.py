@@ -1,4 +1,4 @@
-"""Every default and constant that the page of limits names is what the code has, and none is missing there."""
+"""Every default and constant on the page of limits is what the code has, and none is missing there."""
 
 from __future__ import annotations
 
