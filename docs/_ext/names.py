@@ -17,9 +17,16 @@ from sphinx.util.nodes import make_refnode
 
 RFC = re.compile(r"RFC (\d{4}) (§(\d[\d.]*\d|\d))")
 
+# Of signatures: another name of a module, what is for derived classes alone, and what the docstring says.
+REWORDED = [
+    (r"tls\.SSLContext", "ssl.SSLContext"),
+    (r", _connecting: bool = False", ""),
+    (r"\*\*arguments: .*Arguments\]", "**arguments"),
+]
 MADE_BY_OTHERS = {
     "edgews.asyncio.Server",
     "edgews.asyncio.WebSocket",
+    "edgews.compat.uvicorn.EdgewsProtocol",
     "edgews.fragments.MessagePieces",
     "edgews.sync.Server",
     "edgews.sync.WebSocket",
@@ -57,10 +64,9 @@ def change_signature(
         return "", None
     if signature is None:
         return None
-    # `_connecting` is for the classes below alone.
-    return signature.replace("tls.SSLContext", "ssl.SSLContext").replace(
-        ", _connecting: bool = False", ""
-    ), returns
+    for pattern, instead in REWORDED:
+        signature = re.sub(pattern, instead, signature)
+    return signature, returns
 
 
 def link_sections(

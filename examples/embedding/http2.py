@@ -89,7 +89,7 @@ class Connection2(asyncio.Protocol):
     def handle(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived(stream_id=number, headers=headers):
-                self.open(number, dict(headers), headers)
+                self.open(number, [(str(name), str(value)) for name, value in headers])
             case h2.events.DataReceived(stream_id=number) if number in self.streams:
                 stream = self.streams[number]
                 stream.unacknowledged += event.flow_controlled_length
@@ -104,8 +104,9 @@ class Connection2(asyncio.Protocol):
                     stream.we_ended |= isinstance(event, h2.events.StreamReset)
                     stream.react(stream.conn.receive_eof())
 
-    def open(self, number: int, pseudo: dict[str, str], headers: Iterable[tuple[str, str]]) -> None:
+    def open(self, number: int, headers: list[tuple[str, str]]) -> None:
         """Answer a request, which for the engine is the same as one of HTTP/1.1."""
+        pseudo = dict(headers)
         request = Request(
             pseudo[":method"],
             pseudo[":path"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -241,3 +242,41 @@ def test_a_request_of_http2_that_opens_nothing() -> None:
         client.wait(lambda: number in client.ended)
         assert client.responses[number][0] == (":status", "404")
         assert client.bodies[number] == b"here are only WebSocket connections.\n"
+
+
+# Another implementation of HTTP/2, with a frame that is written out: FIN, text, masked, five octets.
+NODE = """
+const client = require("node:http2").connect(process.argv[1]);
+client.on("remoteSettings", (settings) => {
+  if (!settings.enableConnectProtocol) return;
+  const stream = client.request({
+    ":method": "CONNECT", ":protocol": "websocket", ":path": "/", ":authority": "example.com",
+    ":scheme": "http", "sec-websocket-version": "13",
+  });
+  stream.on("response", (headers) => {
+    console.log(headers[":status"]);
+    stream.write(Buffer.from([0x81, 0x85, 0, 0, 0, 0, ...Buffer.from("hello")]));
+  });
+  stream.on("data", (data) => {
+    console.log(data.toString("latin1"));
+    if (data[0] === 0x81) stream.write(Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]));
+  });
+  stream.on("end", () => { stream.end(); client.close(); });
+});
+"""
+
+
+@pytest.mark.node
+def test_node_speaks_http2() -> None:
+    node = shutil.which("node")
+    assert node is not None
+    with running("http2") as (address, line):
+        done = subprocess.run(
+            [node, "-e", NODE, address.replace("ws:", "http:")],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        assert (done.stderr, done.returncode) == ("", 0)
+        assert done.stdout == "200\n\x81\x05hello\n\x88\x02\x03\u00e8\n"
+        assert line() == "closed with 1000, closed: the peer closed with 1000\n"
