@@ -7,6 +7,7 @@ from which it is imported.
 from __future__ import annotations
 
 import re
+from enum import Enum
 from typing import Any
 
 from docutils import nodes
@@ -60,13 +61,14 @@ def change_signature(
     app: Sphinx, what: str, name: str, obj: object, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
     """Leave out the arguments of classes that applications do not call, and call modules by their names."""
-    if name in MADE_BY_OTHERS:
+    if name in MADE_BY_OTHERS or (isinstance(obj, type) and issubclass(obj, Enum)):
         return "", None
     if signature is None:
         return None
     for pattern, instead in REWORDED:
         signature = re.sub(pattern, instead, signature)
-    return signature, returns
+    # The union of all events has a name.
+    return signature, returns and re.sub(r"str \| bytes \| .*?Disconnected", "edgews.Event", returns)
 
 
 def link_sections(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 API = Path(__file__).parents[2] / "docs/api"
-DIRECTIVE = re.compile(r"^\.\. (?:auto\w+|currentmodule):: ([\w.]+)$", re.M)
+DIRECTIVE = re.compile(r"^\.\. (?:auto\w+|py:\w+|currentmodule):: ([\w.]+)$", re.M)
 # Those are the same in all adapters, and stand in one place.
 SHARED = {"Attempt", "Backoff", "ConnectionClosed", "InvalidHandshake", "MissingExtraError", "ProxyError"}
 
