@@ -61,10 +61,10 @@ def change_signature(
     app: Sphinx, what: str, name: str, obj: object, options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
     """Leave out the arguments of classes that applications do not call, and call modules by their names."""
-    if name in MADE_BY_OTHERS or (isinstance(obj, type) and issubclass(obj, Enum)):
-        return "", None
     if signature is None:
         return None
+    if name in MADE_BY_OTHERS or (isinstance(obj, type) and issubclass(obj, Enum | Exception)):
+        return "", None
     for pattern, instead in REWORDED:
         signature = re.sub(pattern, instead, signature)
     # The union of all events has a name.
@@ -79,8 +79,20 @@ def link_sections(
         lines[at] = RFC.sub(r"`RFC \1 \2 <https://www.rfc-editor.org/rfc/rfc\1#section-\3>`__", line)
 
 
+def mark_code(
+    app: Sphinx, what: str, name: str, obj: object, options: dict[str, Any], lines: list[str]
+) -> None:
+    """Let an indented block between paragraphs be code; in a docstring nobody needs a mark to see that."""
+    for at in range(len(lines) - 1, 1, -1):
+        before = next((line for line in reversed(lines[:at]) if line), "")
+        begins = lines[at].startswith("    ") and not lines[at - 1]
+        if begins and before and not before.startswith((" ", ":", "..")):
+            lines[at:at] = ["::", ""]
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("missing-reference", resolve)
+    app.connect("autodoc-process-docstring", mark_code)
     app.connect("autodoc-process-docstring", link_sections)
     app.connect("autodoc-process-signature", change_signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

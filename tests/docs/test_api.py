@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgews import RemoteProtocolError
+
 API = Path(__file__).parents[2] / "docs/api"
 DIRECTIVE = re.compile(r"^\.\. (?:auto\w+|py:\w+|currentmodule):: ([\w.]+)$", re.M)
 # Those are the same in all adapters, and stand in one place.
@@ -40,3 +42,11 @@ def test_each_public_name_is_there(module: str) -> None:
 def test_what_is_shared_is_the_same(name: str) -> None:
     adapters = [importlib.import_module(f"edgews.{adapter}") for adapter in ("asyncio", "sync", "trio")]
     assert len({getattr(adapter, name) for adapter in adapters}) == 1
+
+
+def test_each_rule_of_the_peer_is_there() -> None:
+    page = (API / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \|$", page, re.M)
+    assert {name: (int(code), section) for name, code, section in rows} == {
+        error.__name__: (error.default_code, error.section) for error in RemoteProtocolError.__subclasses__()
+    }
