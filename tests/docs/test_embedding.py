@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from types import ModuleType
 
 import pytest
 import trio
+import trustme
 
 from edgews import CauseKind, Disconnected, Event, Opcode, Request, ServerConnection, Timeouts
 from edgews.sync import connect
@@ -172,6 +174,29 @@ def test_the_timers(name: str) -> None:
         assert raw.read_frame() is None
     server.join()
     assert [end.cause.kind for end in ends] == [CauseKind.PING_TIMEOUT]
+
+
+def test_the_loop_of_asyncio_over_tls() -> None:
+    """TLS cannot be ended in one direction; everything still arrives, and both Close frames."""
+    authority = trustme.CA()
+    theirs, ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("localhost").configure_cert(theirs)
+    authority.configure_trust(ours)
+    module = load("asyncio_streams")
+
+    def converse(port: int) -> Disconnected:
+        with connect(f"wss://localhost:{port}/", ssl=ours) as ws:
+            ws.send("in secret")
+            assert ws.recv(TIMEOUT) == "in secret"
+        return ws.wait_closed(TIMEOUT)
+
+    async def main() -> Disconnected:
+        server = await asyncio.start_server(module.serve, "localhost", 0, ssl=theirs)
+        async with server:
+            return await asyncio.to_thread(converse, server.sockets[0].getsockname()[1])
+
+    end = asyncio.run(main())
+    assert (end.code, end.clean) == (1000, True)
 
 
 def http2(address: str) -> Http2Client:
