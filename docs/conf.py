@@ -26,6 +26,8 @@ extensions = [
 exclude_patterns = ["_ext", "bench"]
 myst_enable_extensions = ["colon_fence", "fieldlist"]
 myst_heading_anchors = 3
+# Of a page that is made of several files.
+suppress_warnings = ["myst.header"]
 
 html_theme = "furo"
 html_title = f"edgews {version}"
