@@ -21,6 +21,8 @@ async def drive(
     """Keep a connection going until it is over; `react` returns what to write after an event."""
     loop = asyncio.get_running_loop()
     ended = False
+    if not writer.can_write_eof():  # TLS
+        conn.cannot_half_close()
     while True:
         # What the engine sends by itself, then what its state means for the byte stream.
         await write(writer, conn, conn.data_to_send())
@@ -28,8 +30,6 @@ async def drive(
             break
         if conn.transport is Transport.HALF_CLOSE and not ended:
             ended = True
-            if not writer.can_write_eof():  # TLS
-                break
             writer.write_eof()
         # Wait for bytes or for a timer, whatever comes first.
         due = conn.next_timeout()
