@@ -36,7 +36,7 @@ LOOPS = ["asyncio_streams", "blocking", "trio_streams"]
 def running(name: str) -> Iterator[tuple[str, Callable[[], str]]]:
     """Run an example; give its address, and how to read its next line."""
     with subprocess.Popen(
-        [sys.executable, "-X", "dev", EXAMPLES / f"{name}.py", "0"],
+        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -26,7 +26,7 @@ def program(name: str, port: int) -> list[str]:
     """Return the command for a program of the tutorial on another port: a reader's may be taken here."""
     source = (PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
     assert PORT in source
-    return [sys.executable, "-X", "dev", "-c", source.replace(PORT, str(port))]
+    return [sys.executable, "-W", "error", "-c", source.replace(PORT, str(port))]
 
 
 @contextmanager
