@@ -81,6 +81,18 @@ class TestHandlers:
             assert ws.closed.code == 1011
         assert len(logged(caplog)) == 1
 
+    async def test_tasks_that_met_the_end_are_no_failure(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def handler(ws: WebSocket) -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(ws.recv())
+                group.create_task(ws.ping())
+
+        async with PLAIN.serve(handler) as server:
+            async with raw_client(server) as raw:
+                assert (await asyncio.to_thread(raw.read_frame) or (0, b""))[0] == wire.PING
+            await until(lambda: not server._connections)
+        assert not logged(caplog)
+
     async def test_is_woken_by_a_message_and_raises(self, caplog: pytest.LogCaptureFixture) -> None:
         """Within the read of that message; what it sent before goes out."""
 

@@ -25,7 +25,7 @@ from edgews.fragments import (
 from edgews.frames import CloseCode
 from edgews.headers import HeadersLike
 from edgews.messages import BytesLike, PreparedMessage
-from edgews.outcomes import ConnectionClosed
+from edgews.outcomes import ConnectionClosed, parted
 from edgews.server import ServerConnection
 from edgews.states import State
 from edgews.status import Status
@@ -410,7 +410,8 @@ class WebSocket(Link, Status):
     def _worked(self, task: asyncio.Task[Any]) -> None:
         """The handler has ended, or what decided about the request."""
         error = None if task.cancelled() else task.exception()
-        if error is None or isinstance(error, ConnectionClosed):
+        # The end of a connection is no failure, in a task group neither.
+        if error is None or parted(error, ConnectionClosed)[1] is None:
             self._start_close(CloseCode.NORMAL_CLOSURE)
         else:
             _log.error("the handler of a connection failed", exc_info=error)
