@@ -59,8 +59,8 @@ nitpick_ignore_regex = [
     (r"py:\w+", r"(asyncio|collections|enum|socket|ssl|trio|types|typing)\..*"),
     (r"py:class", r"(bool|bytes|bytearray|float|int|str|tuple|list|set|dict|object|type|memoryview|None)"),
     (r"py:(class|exc)", r"(Exception|BaseException|OSError|RuntimeError|TimeoutError|TypeError|ValueError)"),
-    # A base of WebSocket and WebSocketProtocol, for hints alone.
-    (r"py:class", r"edgews\.asyncio\.link\.Link"),
+    # What connections have for it; for hints alone.
+    (r"py:class", r"edgews\.broadcasting\.Receiver"),
     # ... and except code in the backticks of a docstring.
     (r"py:obj", r".*"),
 ]

@@ -3,20 +3,12 @@
 import sys
 from contextlib import suppress
 
-from edgews.sync import ConnectionClosed, WebSocket, serve
-
-room: set[WebSocket] = set()
+from edgews.sync import WebSocket, broadcast, serve
 
 
 def chat(ws: WebSocket) -> None:
-    room.add(ws)
-    try:
-        for message in ws:
-            for other in list(room):
-                with suppress(ConnectionClosed):
-                    other.send(message)
-    finally:
-        room.remove(ws)
+    for message in ws:
+        broadcast(server.connections, message)
 
 
 with serve(chat, "127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 8765) as server:

@@ -47,6 +47,7 @@ LAYERS: dict[str, set[str]] = {
     "C: sessions": {
         "attempts",
         "backoff",
+        "broadcasting",
         "fragments",
         "outcomes",
         "proxies",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from edgews.attempts import Attempt
 from edgews.backoff import Backoff
+from edgews.broadcasting import broadcast
 from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
-from .broadcast import broadcast
 from .client import connect
 from .protocol import WebSocketProtocol
 from .reconnect import reconnect

@@ -7,9 +7,9 @@ a read of plain messages touches no timer and reads no clock.
 from __future__ import annotations
 
 import asyncio
-from enum import Enum
 from typing import Any, Protocol, cast
 
+from edgews.broadcasting import CLOSED, SLOW, YES, Sent
 from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.frames import CloseCode
@@ -34,18 +34,6 @@ def tls_timeouts(timeouts: Timeouts) -> dict[str, float]:
         "ssl_handshake_timeout": _NEVER if timeouts.open is None else timeouts.open,
         "ssl_shutdown_timeout": _NEVER if timeouts.close is None else timeouts.close,
     }
-
-
-class Sent(Enum):
-    """What became of a message of `broadcast` for one connection."""
-
-    YES = "yes"
-    SLOW = "the peer does not keep up"
-    CLOSED = "not open, or in the middle of a message in fragments"
-
-
-# Asking a class for them takes as long as a call, once for each connection.
-_YES, _SLOW, _CLOSED = Sent
 
 
 class Engine(Protocol):
@@ -281,16 +269,16 @@ class Link(asyncio.Protocol):
     def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
         """Send a message, unless the peer does not keep up."""
         if self._drained is not None:
-            return _SLOW
+            return SLOW
         transport = self._transport
         if transport is None:
-            return _CLOSED
+            return CLOSED
         try:
             frame = self._conn.send_prepared(message, compress=compress)
         except StateError:
-            return _CLOSED
+            return CLOSED
         if self._corked is None:
             transport.write(frame)
         else:
             self._put(frame)
-        return _YES
+        return YES

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edgews.attempts import Attempt
 from edgews.backoff import Backoff
+from edgews.broadcasting import broadcast
 from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
 from .client import connect
@@ -24,6 +25,7 @@ __all__ = [
     "ProxyError",
     "Server",
     "WebSocket",
+    "broadcast",
     "connect",
     "reconnect",
     "serve",

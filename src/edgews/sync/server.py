@@ -62,6 +62,13 @@ class Server:
         self._stopping = False
         self._poller = Poller(sock)
 
+    @property
+    def connections(self) -> set[WebSocket]:
+        """The connections that are open now; a copy, made for `broadcast`."""
+        with self._changed:
+            found = [ws for ws in self._threads.values() if ws is not None]
+        return {ws for ws in found if ws._session.opened and ws.closed is None}
+
     def serve_forever(self) -> None:
         """Accept connections until `shutdown` is called, on this thread.
 

@@ -10,6 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from edgews.broadcasting import CLOSED, SLOW, YES, Sent
 from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.events import Disconnected, Fragment, Request, Response
@@ -223,6 +224,28 @@ class WebSocket(Pump, Status):
             self.close()
         else:
             self.close(CloseCode.INTERNAL_ERROR)
+
+    # For `broadcast`
+
+    def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
+        """Send a message without waiting, unless the peer does not keep up."""
+        with self._lock:
+            if self.closed is not None or self._stream.broken:
+                return CLOSED
+            if self._stream.pending:
+                return SLOW
+            try:
+                self._write(self._conn.send_prepared(message, compress=compress))
+            except StateError:
+                return CLOSED
+            return YES
+
+    def _fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection, if it is open."""
+        with self._lock:
+            if self._conn.state is State.OPEN:
+                self._write(self._conn.fail(code, reason))
+                self._poller.wake()
 
     # What `connect` and `serve` call
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from edgews.attempts import Attempt
 from edgews.backoff import Backoff
+from edgews.broadcasting import broadcast
 from edgews.outcomes import ConnectionClosed, InvalidHandshake, MissingExtraError, ProxyError
 
 from .client import connect
@@ -22,6 +23,7 @@ __all__ = [
     "MissingExtraError",
     "ProxyError",
     "WebSocket",
+    "broadcast",
     "connect",
     "reconnect",
     "serve",

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import trio
 
+from edgews.broadcasting import CLOSED, SLOW, YES, Sent
 from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.events import Disconnected, Response
@@ -103,8 +104,8 @@ class WebSocket(Pump, Status):
             await trio.lowlevel.cancel_shielded_checkpoint()
         finally:
             self._in_pieces = False
-            if self._conn.sending_fragments and self._conn.state is State.OPEN:
-                self._put(self._conn.fail(CloseCode.INTERNAL_ERROR, UNFINISHED))
+            if self._conn.sending_fragments:
+                self._fail(CloseCode.INTERNAL_ERROR, UNFINISHED)
             self._notify()
 
     async def _write_all(self, data: bytes) -> None:
@@ -236,6 +237,28 @@ class WebSocket(Pump, Status):
         await trio.lowlevel.cancel_shielded_checkpoint()
         assert self._session.closed is not None
         return self._session.closed
+
+    # For `broadcast`
+
+    def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
+        """Send a message without waiting, unless the peer does not keep up."""
+        if self._ended:
+            return CLOSED
+        if self._waiting > HIGH_WATER:
+            return SLOW
+        try:
+            data = self._conn.send_prepared(message, compress=compress)
+        except StateError:
+            return CLOSED
+        self._put(data)
+        self._notify()
+        return YES
+
+    def _fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection, if it is open."""
+        if self._conn.state is State.OPEN:
+            self._put(self._conn.fail(code, reason))
+            self._notify()
 
     # What `connect` and `serve` call
 

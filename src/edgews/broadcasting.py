@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from enum import Enum
+from typing import Literal, Protocol
 
-from edgews.frames import CloseCode
-from edgews.messages import BytesLike, PreparedMessage
+from .frames import CloseCode
+from .messages import BytesLike, PreparedMessage
 
-from .link import Link, Sent
+
+class Sent(Enum):
+    """What became of a message for one connection."""
+
+    YES = "yes"
+    SLOW = "the peer does not keep up"
+    CLOSED = "not open, or in the middle of a message in fragments"
+
+
+# Asking a class for them takes as long as a call, once for each connection.
+YES, SLOW, CLOSED = Sent
+
+
+class Receiver(Protocol):
+    """What an adapter's connections have for this."""
+
+    def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
+        """Send a message without waiting, unless the peer does not keep up."""
+        ...
+
+    def _fail(self, code: int, reason: str = "") -> None:
+        """Fail the connection, if it is open."""
+        ...
 
 
 def broadcast(
-    connections: Iterable[Link],
+    connections: Iterable[Receiver],
     message: str | BytesLike | PreparedMessage,
     *,
     slow: Literal["skip", "close"] = "skip",
@@ -24,7 +47,7 @@ def broadcast(
     fragments, is left out.
 
     Args:
-        connections: of either level of this adapter, such as `Server.connections`.
+        connections: of one adapter, such as its server's `connections`; of asyncio also `WebSocketProtocol`.
         message: a `str` for text, anything bytes-like for binary.
         slow: what becomes of a connection whose peer has not taken enough of what was sent before: it does
             not get this message, or it is closed with 1008.
@@ -39,10 +62,10 @@ def broadcast(
     """
     prepared = message if isinstance(message, PreparedMessage) else PreparedMessage(message)
     count = 0
-    yes, behind = Sent.YES, Sent.SLOW if slow == "close" else None
+    behind = SLOW if slow == "close" else None
     for connection in connections:
         sent = connection._send_prepared(prepared, compress)
-        if sent is yes:
+        if sent is YES:
             count += 1
         elif sent is behind:
             connection._fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
