@@ -6,12 +6,13 @@ import contextlib
 import importlib
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews import Connection, Delivery, PreparedMessage, Role, backend
+from edgews import Connection, Delivery, PreparedMessage, Role, backend, buffers
 from edgews.backend import Backend
 from tests.engines import ROLES, make
 from tests.wire import frames
@@ -34,10 +35,15 @@ def kernels(name: Backend) -> Iterator[None]:
         for kernel in KERNELS
         if hasattr(module, kernel)
     ]
-    before = [(module, kernel, getattr(module, kernel)) for module, kernel in places]
+    before: list[tuple[Any, str, Any]] = [
+        (module, kernel, getattr(module, kernel)) for module, kernel in places
+    ]
+    # Blocks of memory that wait to be used again are pinned for the kernels that they were made with.
+    before.append((buffers, "_spare", buffers._spare))
     try:
         for module, kernel in places:
             setattr(module, kernel, getattr(wanted, kernel))
+        buffers._spare = []
         yield
     finally:
         for module, kernel, function in before:
