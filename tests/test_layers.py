@@ -59,12 +59,26 @@ LAYERS: dict[str, set[str]] = {
     },
     "what adapters share of the machine": {"tunnels"},
     "D: adapters": {"asyncio", "sync", "trio"},
+    "E: the gateway": {"edge"},
     "F: commands, and what other packages expect": {"__main__", "cli", "compat"},
 }
 # Built from C.
 COMPILED = {"_kernels"}
 
 WITHOUT_IO = ("A: values and wire format", "B: the protocol", "what the package exports", "C: sessions")
+# The gateway's policies, which the gateway tells what it saw and when.
+POLICIES = {
+    "cel",
+    "connlimit",
+    "expressions",
+    "fields",
+    "headers",
+    "lists",
+    "normalize",
+    "ratelimit",
+    "rules",
+    "tokens",
+}
 NO_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time", "trio"}
 
 LEVEL = {module: level for level, modules in enumerate(LAYERS.values()) for module in modules}
@@ -119,13 +133,22 @@ def test_no_module_looks_up(path: Path) -> None:
             assert LEVEL[target] <= own, f"it imports {'.'.join(name)}, from a layer above"
 
 
+def is_without_io(parts: tuple[str, ...]) -> bool:
+    policy = parts[0] == "edge" and parts[1] in POLICIES
+    return policy or any(place(parts) in LAYERS[layer] for layer in WITHOUT_IO)
+
+
 @pytest.mark.parametrize(
     "path",
-    [path for path in FILES if any(place(module_of(path)) in LAYERS[layer] for layer in WITHOUT_IO)],
+    [path for path in FILES if is_without_io(module_of(path))],
     ids=lambda path: ".".join(module_of(path)),
 )
 def test_the_engine_has_no_io_no_clock_and_no_thread(path: Path) -> None:
     assert {name[0] for name in imports(path)} & NO_IO == set()
+
+
+def test_every_policy_is_a_module() -> None:
+    assert {parts[1] for parts in map(module_of, FILES) if parts[0] == "edge"} >= POLICIES
 
 
 def test_imports_are_found_wherever_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

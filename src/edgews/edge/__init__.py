@@ -1,0 +1,1 @@
+"""The gateway: policies and what applies them to connections (extra `edgews[edge]`)."""

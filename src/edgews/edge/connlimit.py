@@ -1,0 +1,331 @@
+"""Limits on connections that are open at the same time: bursts are tolerated, what lasts is not.
+
+Above its soft limit a scope spends its allowance, second by second; at or below it, the allowance comes
+back as fast. While some is left, new connections are taken, up to the burst limit. When it is spent, new
+ones are refused; when the excess has gone on for the patience as well, the idlest are told to go.
+
+                    count <= soft     -> ok       taken
+    count > soft, allowance left      -> burst    taken, up to soft + burst
+    count > soft, allowance spent     -> over     refused: 503 with Retry-After
+    ... and patience spent, too       -> over     the excess is shed, idlest first: Close 1013
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from heapq import nsmallest
+from itertools import islice
+from typing import TypeAlias
+
+# Service restart and overload: come again later. RFC 6455 §7.4.1, IANA's registry.
+SHED_CODE = 1013
+REFUSED_STATUS = 503
+
+# Clients that left while they had spent some of their allowance, looked at in one call.
+STEPS = 2
+
+
+class Plan(Enum):
+    """What a plan allows at the same time; `enterprise` has a number of its own."""
+
+    FREE = "free"
+    PRO = "pro"
+    BUSINESS = "business"
+    ENTERPRISE = "enterprise"
+
+
+PLAN_CONNECTIONS: dict[Plan, int] = {Plan.FREE: 100_000, Plan.PRO: 100_000, Plan.BUSINESS: 200_000}
+
+
+class Kind(Enum):
+    """Of what connections are counted together."""
+
+    ALL = "all"
+    HOST = "host"
+    ROUTE = "route"
+    CLIENT = "client"
+
+
+class State(Enum):
+    """Where a scope stands."""
+
+    OK = "ok"
+    BURST = "burst"
+    OVER = "over"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimit:
+    """What one scope may have open at the same time.
+
+    Attributes:
+        soft: connections that are always welcome.
+        burst: how many more for a while.
+        allowance: seconds for which there may be more than `soft`.
+        patience: seconds after that, until the excess is shed; infinity sheds nobody.
+        retry_after: seconds that a refused client is told to wait.
+    """
+
+    soft: int
+    burst: int = 0
+    allowance: float = 60.0
+    patience: float = 60.0
+    retry_after: int = 30
+
+    def __post_init__(self) -> None:
+        if self.soft < 1:
+            raise ValueError(f"soft must be at least 1, not {self.soft}")
+        if self.burst < 0:
+            raise ValueError(f"burst must not be negative, but is {self.burst}")
+        if not 0 <= self.allowance < math.inf:
+            raise ValueError(f"allowance must be finite and not negative, but is {self.allowance}")
+        if not self.patience >= 0:
+            raise ValueError(f"patience must not be negative, but is {self.patience}")
+        if self.retry_after < 0:
+            raise ValueError(f"retry_after must not be negative, but is {self.retry_after}")
+
+    @classmethod
+    def of_plan(cls, plan: Plan, connections: int | None = None) -> ConnectionLimit:
+        """Return the limit of a plan, with a tenth more for bursts.
+
+        Raises:
+            ValueError: `enterprise` without `connections`, or another plan with it.
+        """
+        soft = PLAN_CONNECTIONS.get(plan, connections)
+        if soft is None:
+            raise ValueError(f"plan {plan.value} needs a number of connections")
+        if plan in PLAN_CONNECTIONS and connections is not None:
+            raise ValueError(f"plan {plan.value} has a fixed number of connections")
+        return cls(soft, burst=soft // 10)
+
+
+# The value for `Kind.ALL` is always the empty string.
+Scope: TypeAlias = "tuple[Kind, str]"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a connection was taken; if not, which scope refused it.
+
+    `retry_after` is in seconds, `status` is the HTTP answer; both are 0 when allowed. `state` is the state
+    of the scope that refused, or the worst of all.
+    """
+
+    allowed: bool
+    state: State
+    scope: Scope | None = None
+    status: int = 0
+    retry_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """A connection that has to go, and on account of which scope."""
+
+    connection: Hashable
+    scope: Scope
+    code: int = SHED_CODE
+    reason: str = "too many connections, try again later"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A scope as it is at one moment; `spent` is what it used of allowance and patience, in seconds."""
+
+    scope: Scope
+    state: State
+    count: int
+    soft: int
+    burst: int
+    spent: float
+
+
+class _Gauge:
+    """One scope: who is in it, who was told to go, and what it has spent."""
+
+    __slots__ = ("at", "leaving", "limit", "members", "spent")
+
+    def __init__(self, limit: ConnectionLimit, now: float) -> None:
+        self.limit = limit
+        self.members: dict[Hashable, None] = {}
+        self.leaving = 0
+        self.spent = 0.0
+        self.at = now
+
+    @property
+    def excess(self) -> int:
+        return len(self.members) - self.limit.soft
+
+    @property
+    def cap(self) -> float:
+        """Return the most that can be spent: more would only delay the way back."""
+        patience = self.limit.patience if self.limit.patience < math.inf else 0.0
+        return self.limit.allowance + patience
+
+    def advance(self, now: float) -> None:
+        passed = max(now - self.at, 0.0)
+        self.at = max(now, self.at)
+        if self.excess > 0:
+            self.spent = min(self.spent + passed, self.cap)
+        else:
+            self.spent = max(self.spent - passed, 0.0)
+
+    @property
+    def state(self) -> State:
+        if self.excess <= 0:
+            return State.OK
+        return State.BURST if self.spent < self.limit.allowance else State.OVER
+
+    @property
+    def full(self) -> bool:
+        """Say whether one more is too much."""
+        if self.excess < 0:
+            return False
+        return self.excess >= self.limit.burst or self.spent >= self.limit.allowance
+
+    @property
+    def to_shed(self) -> int:
+        """Return how many have to be told to go, besides those that were."""
+        if self.limit.patience == math.inf or self.spent < self.cap:
+            return 0
+        return max(self.excess - self.leaving, 0)
+
+    @property
+    def sheds_at(self) -> float:
+        """Return when there will be somebody to shed, infinity if nothing leads to it."""
+        if self.limit.patience == math.inf or self.excess <= self.leaving:
+            return math.inf
+        return self.at + self.cap - self.spent
+
+
+_ORDER = list(State)
+
+
+class ConnectionLimiter:
+    """Open connections by scope.
+
+    `limits` has what one scope of a kind may have; a kind that is not in it has no limit. `overrides`
+    has limits of single scopes. Times are in seconds, of a clock that never goes back.
+    """
+
+    __slots__ = ("_cooling", "_excessive", "_gauges", "_leaving", "_limits", "_overrides", "_scopes")
+
+    def __init__(
+        self,
+        limits: Mapping[Kind, ConnectionLimit],
+        overrides: Mapping[Scope, ConnectionLimit] | None = None,
+    ) -> None:
+        self._limits = dict(limits)
+        self._overrides = dict(overrides or {})
+        self._gauges: dict[Scope, _Gauge] = {}
+        self._scopes: dict[Hashable, tuple[Scope, ...]] = {}
+        self._leaving: set[Hashable] = set()
+        # Those above their soft limit.
+        self._excessive: dict[Scope, _Gauge] = {}
+        # Scopes without a connection that have spent something.
+        self._cooling: dict[Scope, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    def admit(
+        self, connection: Hashable, now: float, *, host: str = "", route: str = "", client: str = ""
+    ) -> Admission:
+        """Ask for a place for a new connection, which has it from then on if it was allowed.
+
+        `connection` is anything that tells it from others. Give its place back with `release`.
+        """
+        if connection in self._scopes:
+            raise ValueError(f"connection {connection!r} is there already")
+        self._cool(now)
+        scopes = ((Kind.ALL, ""), (Kind.HOST, host), (Kind.ROUTE, route), (Kind.CLIENT, client))
+        entered: dict[Scope, _Gauge] = {}
+        for scope in scopes:
+            limit = self._limit(scope)
+            if limit is None:
+                continue
+            gauge = self._gauges.get(scope) or _Gauge(limit, now)
+            gauge.advance(now)
+            if gauge.full:
+                return Admission(False, gauge.state, scope, REFUSED_STATUS, limit.retry_after)
+            entered[scope] = gauge
+        for scope, gauge in entered.items():
+            gauge.members[connection] = None
+            self._gauges[scope] = gauge
+            self._cooling.pop(scope, None)
+            if gauge.excess > 0:
+                self._excessive[scope] = gauge
+        self._scopes[connection] = tuple(entered)
+        states = [gauge.state for gauge in entered.values()]
+        return Admission(True, max(states, key=_ORDER.index, default=State.OK))
+
+    def release(self, connection: Hashable, now: float) -> None:
+        """Give back the place of a connection that has ended; one without a place is none of ours."""
+        leaving = connection in self._leaving
+        self._leaving.discard(connection)
+        for scope in self._scopes.pop(connection, ()):
+            gauge = self._gauges[scope]
+            gauge.advance(now)
+            del gauge.members[connection]
+            gauge.leaving -= leaving
+            if gauge.excess <= 0:
+                self._excessive.pop(scope, None)
+            if not gauge.members:
+                self._cooling[scope] = None
+        self._cool(now)
+
+    def shed(self, now: float, last_activity: Mapping[Hashable, float]) -> list[Shed]:
+        """Choose who has to go, the idlest of each scope whose excess has lasted too long.
+
+        Close them, and `release` them when they have ended; nobody is named twice. One that has no entry
+        in `last_activity` counts as the idlest of all.
+        """
+        chosen: list[Shed] = []
+        for scope, gauge in self._excessive.items():
+            gauge.advance(now)
+            count = gauge.to_shed
+            if not count:
+                continue
+            staying = (one for one in gauge.members if one not in self._leaving)
+            idlest = nsmallest(count, staying, key=lambda one: last_activity.get(one, -math.inf))
+            for one in idlest:
+                chosen.append(Shed(one, scope))
+                self._leaving.add(one)
+                for other in self._scopes[one]:
+                    self._gauges[other].leaving += 1
+        return chosen
+
+    def next_shed(self) -> float | None:
+        """Return when to call `shed`, None if nothing is above its soft limit."""
+        soonest = min((gauge.sheds_at for gauge in self._excessive.values()), default=math.inf)
+        return soonest if soonest < math.inf else None
+
+    def standing(self, now: float, scopes: Iterable[Scope] | None = None) -> list[Standing]:
+        """Return how `scopes` stand, or all that have connections or have spent something."""
+        found: list[Standing] = []
+        for scope in list(self._gauges) if scopes is None else scopes:
+            if limit := self._limit(scope):
+                gauge = self._gauges.get(scope) or _Gauge(limit, now)
+                gauge.advance(now)
+                found.append(
+                    Standing(scope, gauge.state, len(gauge.members), limit.soft, limit.burst, gauge.spent)
+                )
+        return found
+
+    def _limit(self, scope: Scope) -> ConnectionLimit | None:
+        return self._overrides.get(scope) or self._limits.get(scope[0])
+
+    def _cool(self, now: float) -> None:
+        """Forget scopes that nobody is in and that have their allowance back."""
+        for scope in list(islice(self._cooling, STEPS)):
+            del self._cooling[scope]
+            gauge = self._gauges[scope]
+            gauge.advance(now)
+            if gauge.spent:
+                # To the end of the line.
+                self._cooling[scope] = None
+            else:
+                del self._gauges[scope]
