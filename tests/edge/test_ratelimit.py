@@ -91,7 +91,9 @@ def test_it_is_a_bucket_of_tokens_for_each_key(limit: RateLimit, arrivals: list[
 
 
 @given(limits(), arrivals)
-def test_no_stretch_of_time_has_more_than_the_limit(limit: RateLimit, arrivals: list[tuple[str, int]]) -> None:
+def test_no_stretch_of_time_has_more_than_the_limit(
+    limit: RateLimit, arrivals: list[tuple[str, int]]
+) -> None:
     limiter = RateLimiter(limit)
     granted: list[Fraction] = []
     now = Fraction(0)
