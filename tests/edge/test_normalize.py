@@ -15,7 +15,23 @@ from edgews.edge.normalize import Target, TargetError, is_under, normalize
 # What attacks are made of.
 PIECES = st.sampled_from(
     (
-        *("/", "//", ".", "..", ";", "%2e", "%2E", "%2f", "%5c", "%25", "%252e", "%3b", "%61", "%00", "%c0%ae"),
+        *(
+            "/",
+            "//",
+            ".",
+            "..",
+            ";",
+            "%2e",
+            "%2E",
+            "%2f",
+            "%5c",
+            "%25",
+            "%252e",
+            "%3b",
+            "%61",
+            "%00",
+            "%c0%ae",
+        ),
         *("a", "chat", "admin", "\\", "~", "%7E", ":", "@", "?", "#", "%", "=", "%zz", "é", " "),
     )
 )

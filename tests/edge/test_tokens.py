@@ -42,7 +42,9 @@ def signed(text: str | bytes, key: Key = KEY) -> str:
 @given(claims, st.sampled_from([KEY, OTHER]), st.floats(0, 2**41))
 def test_what_was_made_is_good_until_it_expires(claims: Claims, key: Key, now: float) -> None:
     token = make(key, claims)
-    found = check(token, KEYS, now, host="h" if claims.host is None else claims.host, path=claims.path or "/p")
+    found = check(
+        token, KEYS, now, host="h" if claims.host is None else claims.host, path=claims.path or "/p"
+    )
     assert found == Check(claims, None if now < claims.expires else Fault.EXPIRED)
     assert found.good is (now < claims.expires)
     assert set(token) <= set(string.ascii_letters + string.digits + "-_.")

@@ -1,0 +1,349 @@
+"""The firewall: ordered rules on the opening handshake and on messages.
+
+Rules run in order. Those that match are given in order as well, and whoever asked acts on them: counts
+for `rate_limit`, looks for the token of `require_token`, and stops where one of these says no. `skip`
+and the ones that refuse are the last.
+
+A rule that cannot be evaluated for a request counts as matching if it restricts, and as not matching if
+it is `log` or `skip`: what a rule was to keep out is not let in by an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+from edgews.frames import may_be_sent
+from edgews.headers import Headers
+
+from .cel import EvaluationError, Scope, Value
+from .expressions import Compiled, ExpressionError, compile_expression, functions
+from .fields import Field, Kind, MessageFacts, UpgradeFacts
+from .lists import NO_LISTS, Lists
+from .normalize import Target
+
+# Characters of a value that an explanation shows.
+SHOWN = 80
+
+
+class Stage(Enum):
+    """What a rule looks at."""
+
+    UPGRADE = "upgrade"
+    MESSAGE = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Answer with this status and this body."""
+
+    status: int = 403
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Write it down and go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Let it pass by the rules that follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Count it with the limiter of this name."""
+
+    limiter: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequireToken:
+    """Look for a token that was signed with a key of the set of this name."""
+
+    keys: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the connection."""
+
+    code: int = 1008
+    reason: str = ""
+
+
+Action: TypeAlias = "Block | Log | Skip | RateLimit | RequireToken | Drop | Close"
+Refusal: TypeAlias = "Block | Drop | Close"
+
+# By the words of a configuration.
+ACTIONS: dict[str, type[Action]] = {
+    "block": Block,
+    "close": Close,
+    "drop": Drop,
+    "log": Log,
+    "rate_limit": RateLimit,
+    "require_token": RequireToken,
+    "skip": Skip,
+}
+_WORDS = {action: word for word, action in ACTIONS.items()}
+_STAGES: dict[Stage, tuple[type[Action], ...]] = {
+    Stage.UPGRADE: (Block, Log, RateLimit, RequireToken, Skip),
+    Stage.MESSAGE: (Close, Drop, Log, RateLimit, Skip),
+}
+_REFUSALS = (Block, Drop, Close)
+_LAST = (*_REFUSALS, Skip)
+# A rule with one of these opens nothing by not matching.
+_HARMLESS = (Log, Skip)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An expression and what to do where it is true. `name` is what explanations call it.
+
+    Raises:
+        ValueError: the action is none of the stage, or no answer that may be given.
+    """
+
+    name: str
+    expression: str
+    action: Action
+    stage: Stage = Stage.UPGRADE
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.action, _STAGES[self.stage]):
+            raise ValueError(f"{self.word} is no action for the stage {self.stage.value}")
+        match self.action:
+            case Block(status) if not 400 <= status <= 599:
+                raise ValueError(f"block answers with a status from 400 to 599, not {status}")
+            case Close(code, _) if not may_be_sent(code):
+                raise ValueError(f"close code {code} may not be sent")
+            case Close(_, reason) if len(reason.encode()) > 123:
+                raise ValueError("the reason of a Close is at most 123 bytes long")
+
+    @property
+    def word(self) -> str:
+        """The action in the words of a configuration."""
+        return _WORDS[type(self.action)]
+
+
+class RuleError(ValueError):
+    """A rule that does not compile; `line` and `column` are within its expression, from 1."""
+
+    def __init__(self, rule: Rule, error: ExpressionError) -> None:
+        super().__init__(f"rule {rule.name!r}: {error}")
+        self.rule = rule
+        self.problem = error.problem
+        self.line = error.line
+        self.column = error.column
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What became of one rule: whether it counts as matching, and what kept it from being evaluated."""
+
+    rule: Rule
+    matched: bool
+    error: str | None
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the rules say, and why.
+
+    Attributes:
+        evaluations: the rules that ran, in order; those behind the last one did not.
+        values: of the fields that any rule asks for, by their names.
+    """
+
+    evaluations: tuple[Evaluation, ...]
+    values: dict[str, Value]
+
+    @property
+    def matched(self) -> list[Rule]:
+        """The rules to act on, in order."""
+        return [one.rule for one in self.evaluations if one.matched]
+
+    @property
+    def errors(self) -> list[Evaluation]:
+        """The rules that could not be evaluated."""
+        return [one for one in self.evaluations if one.error is not None]
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the last rule refuses with; None if no rule does."""
+        last = self.evaluations[-1:]
+        if last and last[0].matched and isinstance(last[0].rule.action, _REFUSALS):
+            return last[0].rule.action
+        return None
+
+    def explain(self) -> list[str]:
+        """Return a line for each rule that ran: what it said, and the values it asked for.
+
+        Of header fields, cookies and arguments only the names are shown: they may be secret.
+        """
+        return [self._line(one) for one in self.evaluations]
+
+    def _line(self, one: Evaluation) -> str:
+        rule = one.rule
+        said = "matches" if one.matched else "does not match"
+        if one.error is not None:
+            said = f"counts as {'matching' if one.matched else 'not matching'}, for it failed: {one.error}"
+        asked = "".join(f"; {field.name} is {_shown(field, self.values)}" for field in one.fields)
+        return f"{rule.name} ({rule.word}) {said}{asked}"
+
+
+def _shown(field: Field, values: dict[str, Value]) -> str:
+    value: Any = values.get(field.name)
+    text = f"a map with {', '.join(sorted(value)) or 'nothing'}" if field.kind is Kind.MAP else repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    rule: Rule
+    expression: Compiled
+    restricts: bool
+    is_last: bool
+
+
+class Ruleset:
+    """Rules that are ready to run.
+
+    Raises:
+        RuleError: an expression is wrong; the first one in order.
+    """
+
+    def __init__(self, rules: Iterable[Rule], lists: Lists = NO_LISTS) -> None:
+        self._functions = functions(lists)
+        self._stages: dict[Stage, list[_Compiled]] = {stage: [] for stage in Stage}
+        for rule in rules:
+            self._stages[rule.stage].append(self._compile(rule, lists))
+        upgrade, message = (_fields(self._stages[stage]) for stage in Stage)
+        self._of_upgrade = upgrade
+        # What of the request the rules for messages ask for is found once for all messages.
+        self._kept = [field for field in message if not field.of_message]
+        self._of_message = [field for field in message if field.of_message]
+
+    @property
+    def judges_messages(self) -> bool:
+        """Whether there are rules for messages; without, nobody needs to look into them."""
+        return bool(self._stages[Stage.MESSAGE])
+
+    def judge(self, facts: UpgradeFacts) -> Outcome:
+        """Run the rules on an opening handshake."""
+        scope = Scope(self._functions)
+        values: dict[str, Value] = {}
+        _load(scope, values, self._of_upgrade, facts)
+        return _run(self._stages[Stage.UPGRADE], scope, values)
+
+    def for_messages(self, facts: UpgradeFacts) -> MessageRules:
+        """Return the rules for the messages of one connection, which began with `facts`."""
+        return MessageRules(self, facts)
+
+    def _compile(self, rule: Rule, lists: Lists) -> _Compiled:
+        of_message = rule.stage is Stage.MESSAGE
+        try:
+            compiled = compile_expression(rule.expression, of_message=of_message, lists=lists)
+            self._try(compiled, rule)
+        except ExpressionError as error:
+            raise RuleError(rule, error) from None
+        return _Compiled(
+            rule, compiled, not isinstance(rule.action, _HARMLESS), isinstance(rule.action, _LAST)
+        )
+
+    def _try(self, compiled: Compiled, rule: Rule) -> None:
+        """Refuse an expression that gives something else than true or false for an ordinary request."""
+        scope = Scope(self._functions)
+        upgrade = [field for field in compiled.fields if not field.of_message]
+        message = [field for field in compiled.fields if field.of_message]
+        _load(scope, {}, upgrade, _ORDINARY)
+        _load(scope, {}, message, _ORDINARY_MESSAGE)
+        try:
+            value = compiled.evaluate(scope)
+        except EvaluationError:
+            return
+        if not isinstance(value, bool):
+            raise ExpressionError(rule.expression, f"this is {_kind(value)}, not true or false", 1, 1)
+
+
+class MessageRules:
+    """The rules for messages, and what the request of one connection was."""
+
+    __slots__ = ("_ruleset", "_values")
+
+    def __init__(self, ruleset: Ruleset, facts: UpgradeFacts) -> None:
+        self._ruleset = ruleset
+        # Of the request nothing is kept but what rules ask for.
+        self._values: dict[str, Value] = {field.name: field.read(facts) for field in ruleset._kept}
+
+    def judge(self, facts: MessageFacts) -> Outcome:
+        """Run the rules on a message."""
+        scope = Scope(self._ruleset._functions)
+        values = dict(self._values)
+        for field in self._ruleset._kept:
+            _set(scope, field, values[field.name])
+        _load(scope, values, self._ruleset._of_message, facts)
+        return _run(self._ruleset._stages[Stage.MESSAGE], scope, values)
+
+
+_ORDINARY = UpgradeFacts(
+    method="GET",
+    target=Target("/"),
+    headers=Headers([("Host", "localhost")]),
+    client="127.0.0.1",
+    secure=True,
+    ray_id="ray",
+    country="AQ",
+    asn=64496,
+)
+_ORDINARY_MESSAGE = MessageFacts("text", 4, 1, 1.0)
+
+
+def _fields(rules: Sequence[_Compiled]) -> list[Field]:
+    return list(dict.fromkeys(field for one in rules for field in one.expression.fields))
+
+
+def _load(scope: Scope, values: dict[str, Value], fields: Iterable[Field], facts: Any) -> None:
+    for field in fields:
+        value = values[field.name] = field.read(facts)
+        _set(scope, field, value)
+
+
+def _set(scope: Scope, field: Field, value: Value) -> None:
+    # Where the evaluator does not take it, it stays without a value, so whoever asks for it fails.
+    with suppress(EvaluationError):
+        scope.set(field.variable, value)
+
+
+def _run(rules: Sequence[_Compiled], scope: Scope, values: dict[str, Value]) -> Outcome:
+    evaluations: list[Evaluation] = []
+    for one in rules:
+        error: str | None = None
+        matched = False
+        try:
+            value = one.expression.evaluate(scope)
+        except EvaluationError as failure:
+            error = str(failure)
+        else:
+            matched = value is True
+            if not isinstance(value, bool):
+                error = f"it is {_kind(value)}, not true or false"
+        matched = matched or (error is not None and one.restricts)
+        evaluations.append(Evaluation(one.rule, matched, error, one.expression.fields))
+        if matched and one.is_last:
+            break
+    return Outcome(tuple(evaluations), values)
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else f"a value of the type {type(value).__name__}"
