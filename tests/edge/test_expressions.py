@@ -56,7 +56,7 @@ TRUE = [
     'http.request.uri.query.contains("a=2") || false',
     'http.request.uri.path.endsWith("/1")',
     'http.user_agent.matches("(?i)^CURL/[0-9]+$")',
-    r"""http.user_agent.matches(r"^curl/\d$") && !http.host.matches("^b") && http.host.matches('^\x41')""",
+    r"""http.user_agent.matches(r"^curl/\d$") && !http.host.matches("^b") && http.host.matches('^\x61')""",
     'http.request.headers["x-a"] == ["1", "2"] && http.request.headers["x-a"][1] == "2"',
     'http.request.headers.values("x-a").exists(v, v == "2")',
     '!http.request.headers.values("x-none").exists(v, true)',
@@ -251,7 +251,28 @@ def test_what_is_put_together_means_what_its_parts_mean(source: str) -> None:
     assert evaluate(source) is eval(plain.strip())
 
 
-WORDS = ["http.host", "ip.src", "in", "$office", "$", "(", ")", "[", "]", "{", "}", "'a'", '"', "&&", "!", ".", ",", "x", "matches", "exists", "has", "cidr", "1", "==", "//", "r'", "?", ":"]
+WORDS = (
+    *(
+        "http.host",
+        "ip.src",
+        "in",
+        "$office",
+        "$",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "'a'",
+        '"',
+        "&&",
+        "!",
+        ".",
+        ",",
+    ),
+    *("x", "matches", "exists", "has", "cidr", "1", "==", "//", "r'", "?", ":"),
+)
 
 
 @given(st.text(max_size=30) | st.lists(st.sampled_from([*WORDS, "\n", " "]), max_size=12).map("".join))
@@ -270,3 +291,32 @@ def test_an_expression_knows_its_fields() -> None:
     compiled = compile_expression("ssl && http.host == 'a' && !ssl")
     assert compiled.fields == (FIELDS["ssl"], FIELDS["http.host"])
     assert compiled.source == "ssl && http.host == 'a' && !ssl"
+
+
+@pytest.mark.parametrize(
+    ("source", "entries"),
+    [
+        ("http.request.headers['x'] == ['a']", {"x"}),
+        ("http.request.headers['x'][0] == 'a' && has(http.request.headers.y)", {"x", "y"}),
+        ("http.request.headers.y[0] == 'a'", {"y"}),
+        ("'x' in http.request.headers || \"z\" in http.request.headers", {"x", "z"}),
+        ("'a' + 'x' in http.request.headers", None),
+        ("http.request.headers.values('\\x61').size() == 0", {"a"}),
+        ("http.request.headers.values(http.host).size() == 0", None),
+        ("http.request.headers.values('a' + 'b').size() == 0", None),
+        ("http.request.headers['a' + 'b'].size() == 0", None),
+        ("http.request.headers[http.host].size() == 0", None),
+        ("http.request.headers[b'a'] == []", None),
+        ("http.host in http.request.headers", None),
+        ("http.host in http.request.headers['x']", {"x"}),
+        ("'a' in http.request.headers.x", {"x"}),
+        ("http.request.headers.exists(name, name == 'a')", None),
+        ("http.request.headers == {}", None),
+        ("http.request.headers['x'] == [] || size(http.request.headers) == 0", None),
+        ("http.host == 'a'", None),
+    ],
+)
+def test_an_expression_knows_the_entries_of_a_map_that_it_asks_for(
+    source: str, entries: set[str] | None
+) -> None:
+    assert compile_expression(source).entries.get(FIELDS["http.request.headers"]) == entries

@@ -10,7 +10,7 @@ https://github.com/google/cel-spec/blob/master/doc/langdef.md
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -62,10 +62,14 @@ class ExpressionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """An expression that may be evaluated in a scope with its fields and the functions."""
+    """An expression that may be evaluated in a scope with its fields and the functions.
+
+    `entries` are the only ones that it asks for in a map; a map that it looks at as a whole is not in it.
+    """
 
     source: str
     fields: tuple[Field, ...]
+    entries: Mapping[Field, frozenset[str]]
     expression: Expression
 
     def evaluate(self, scope: Scope) -> Any:
@@ -105,7 +109,12 @@ def compile_expression(source: str, *, of_message: bool = False, lists: Lists = 
     known = {field.variable for field in reader.fields} | reader.bound
     if unknown := expression.names - known:
         raise ExpressionError(source, f"unknown: {', '.join(sorted(unknown))}", 1, 1)
-    return Compiled(source, tuple(reader.fields), expression)
+    entries = {
+        field: frozenset(name for name in names if name is not None)
+        for field, names in reader.fields.items()
+        if field.kind is Kind.MAP and None not in names
+    }
+    return Compiled(source, tuple(reader.fields), entries, expression)
 
 
 class _Reader:
@@ -115,7 +124,8 @@ class _Reader:
         self.source = source
         self.of_message = of_message
         self.lists = lists
-        self.fields: dict[Field, None] = {}
+        # With the entries that each use of a map asks for, None for all.
+        self.fields: dict[Field, set[str | None]] = {}
         self.bound: set[str] = set()
         self.changes: list[tuple[int, int, str]] = []
         self.tokens = [
@@ -191,10 +201,26 @@ class _Reader:
             raise self.fail(at, f"{field.name} is known of messages only")
         if field.name == whole and self.text(at - 1) == "(" and self.text(at - 2) == "has":
             raise self.fail(at, "has() asks whether a map has a name, as in has(http.request.cookies.name)")
-        self.fields[field] = None
         last = at + 2 * field.name.count(".")
+        self.fields.setdefault(field, set()).add(self.entry(at, last))
         self.changes.append((self.tokens[at].start, self.tokens[last].end, field.variable))
         return last + 1
+
+    def entry(self, first: int, last: int) -> str | None:
+        """Return the only entry that a use of a map asks for, None if it asks for more."""
+        following = [self.text(last + step) for step in range(1, 5)]
+        if following[0] == "." and self.text(last + 3) != "(":
+            return following[1]
+        at = None
+        if self.text(first - 1) == "in" and following[0] not in (".", "["):
+            # Nothing binds a text to what stands before it but an operator, and those give no text.
+            at = first - 2 if self.text(first - 3) in ("", *_BEFORE_IN) else None
+        elif following[0] == "[" and following[2] == "]":
+            at = last + 2
+        elif following[:3] == [".", "values", "("] and self.text(last + 5) == ")":
+            at = last + 4
+        value = _literal(self.text(at)) if at is not None and self.kind(at) == "string" else None
+        return value if isinstance(value, str) else None
 
     def read_function(self, at: int) -> None:
         name = self.text(at)

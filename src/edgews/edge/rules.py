@@ -203,8 +203,12 @@ class Outcome:
 
 
 def _shown(field: Field, values: dict[str, Value]) -> str:
-    value: Any = values.get(field.name)
-    text = f"a map with {', '.join(sorted(value)) or 'nothing'}" if field.kind is Kind.MAP else repr(value)
+    value: Any = values[field.name]
+    if field.kind is Kind.MAP:
+        text = f"a map with {', '.join(sorted(value)) or 'nothing'}"
+    else:
+        # As in an expression.
+        text = {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
@@ -228,11 +232,10 @@ class Ruleset:
         self._stages: dict[Stage, list[_Compiled]] = {stage: [] for stage in Stage}
         for rule in rules:
             self._stages[rule.stage].append(self._compile(rule, lists))
-        upgrade, message = (_fields(self._stages[stage]) for stage in Stage)
-        self._of_upgrade = upgrade
+        self._of_upgrade, message = (_wants(self._stages[stage]) for stage in Stage)
         # What of the request the rules for messages ask for is found once for all messages.
-        self._kept = [field for field in message if not field.of_message]
-        self._of_message = [field for field in message if field.of_message]
+        self._kept = [want for want in message if not want.field.of_message]
+        self._of_message = [want for want in message if want.field.of_message]
 
     @property
     def judges_messages(self) -> bool:
@@ -264,10 +267,8 @@ class Ruleset:
     def _try(self, compiled: Compiled, rule: Rule) -> None:
         """Refuse an expression that gives something else than true or false for an ordinary request."""
         scope = Scope(self._functions)
-        upgrade = [field for field in compiled.fields if not field.of_message]
-        message = [field for field in compiled.fields if field.of_message]
-        _load(scope, {}, upgrade, _ORDINARY)
-        _load(scope, {}, message, _ORDINARY_MESSAGE)
+        for field in compiled.fields:
+            _load(scope, {}, [_Want(field, None)], _ORDINARY_MESSAGE if field.of_message else _ORDINARY)
         try:
             value = compiled.evaluate(scope)
         except EvaluationError:
@@ -284,14 +285,14 @@ class MessageRules:
     def __init__(self, ruleset: Ruleset, facts: UpgradeFacts) -> None:
         self._ruleset = ruleset
         # Of the request nothing is kept but what rules ask for.
-        self._values: dict[str, Value] = {field.name: field.read(facts) for field in ruleset._kept}
+        self._values: dict[str, Value] = {want.field.name: want.field.read(facts) for want in ruleset._kept}
 
     def judge(self, facts: MessageFacts) -> Outcome:
         """Run the rules on a message."""
         scope = Scope(self._ruleset._functions)
         values = dict(self._values)
-        for field in self._ruleset._kept:
-            _set(scope, field, values[field.name])
+        for want in self._ruleset._kept:
+            _set(scope, want, values[want.field.name])
         _load(scope, values, self._ruleset._of_message, facts)
         return _run(self._ruleset._stages[Stage.MESSAGE], scope, values)
 
@@ -309,20 +310,38 @@ _ORDINARY = UpgradeFacts(
 _ORDINARY_MESSAGE = MessageFacts("text", 4, 1, 1.0)
 
 
-def _fields(rules: Sequence[_Compiled]) -> list[Field]:
-    return list(dict.fromkeys(field for one in rules for field in one.expression.fields))
+@dataclass(frozen=True, slots=True)
+class _Want:
+    """A field that rules ask for, and if it is a map, the entries; None for all of them."""
+
+    field: Field
+    entries: frozenset[str] | None
 
 
-def _load(scope: Scope, values: dict[str, Value], fields: Iterable[Field], facts: Any) -> None:
-    for field in fields:
-        value = values[field.name] = field.read(facts)
-        _set(scope, field, value)
+def _wants(rules: Sequence[_Compiled]) -> list[_Want]:
+    uses: dict[Field, list[frozenset[str] | None]] = {}
+    for one in rules:
+        for field in one.expression.fields:
+            uses.setdefault(field, []).append(one.expression.entries.get(field))
+    return [
+        _Want(field, None if None in entries else frozenset().union(*filter(None, entries)))
+        for field, entries in uses.items()
+    ]
 
 
-def _set(scope: Scope, field: Field, value: Value) -> None:
+def _load(scope: Scope, values: dict[str, Value], wants: Iterable[_Want], facts: Any) -> None:
+    for want in wants:
+        value = values[want.field.name] = want.field.read(facts)
+        _set(scope, want, value)
+
+
+def _set(scope: Scope, want: _Want, value: Any) -> None:
+    if want.entries is not None:
+        # To hand over a map costs more than all rules together, so only what somebody asks for.
+        value = {name: value[name] for name in want.entries if name in value}
     # Where the evaluator does not take it, it stays without a value, so whoever asks for it fails.
     with suppress(EvaluationError):
-        scope.set(field.variable, value)
+        scope.set(want.field.variable, value)
 
 
 def _run(rules: Sequence[_Compiled], scope: Scope, values: dict[str, Value]) -> Outcome:
