@@ -42,6 +42,8 @@ PEERS = (
     "websockets",
     "wsproto",
 )
+# What the extra `edge` brings.
+EDGE = ("cel", "re2")
 # What tests with the marker `npm` require; script/node-packages puts it into .node.
 NODE_PACKAGES = ("ws",)
 
@@ -106,6 +108,8 @@ def absent() -> Iterator[tuple[str, str]]:
         yield "browser", "not installed: playwright"
     if not any(map(shutil.which, COMPILERS)):
         yield "compiler", "no C compiler on PATH"
+    if missing := [name for name in EDGE if find_spec(name) is None]:
+        yield "edge", f"not installed: {', '.join(missing)}"
     if find_spec("edgews._kernels") is None:
         yield "extension", "edgews was installed without its C extension"
     if not fetches("wsproto"):
@@ -142,7 +146,7 @@ def tests(missing: set[str]) -> Iterator[Part]:
     """Yield what runs the code."""
     backends = ("python",) if "extension" in missing else ("c", "python")
     yield Part(
-        "layers A to C: each module has 100 % branch coverage from its own test file alone, in each backend",
+        "layers A to C and policies: 100 % branch coverage of each module by its own test file, in each backend",
         [sys.executable, "script/coverage"],
     )
     inside = suite(without={*OUTSIDE, *missing})

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from edgews.edge.cel import MAX_EXPRESSION, EvaluationError, Expression, Scope, SyntaxFault, pattern
 
+pytestmark = pytest.mark.edge
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | texts
 values = st.recursive(
@@ -114,6 +116,12 @@ def test_a_panic_is_an_error_like_others() -> None:
     expression._program = Failing(Panic)  # type: ignore[assignment]
     with pytest.raises(EvaluationError):
         expression.evaluate(scope())
+
+
+def test_a_text_that_is_no_unicode_is_no_expression() -> None:
+    with pytest.raises(SyntaxFault) as caught:
+        Expression("'\ud800'")
+    assert (caught.value.line, caught.value.column) == (1, 1)
 
 
 def test_an_expression_knows_its_names() -> None:

@@ -16,6 +16,8 @@ from edgews.edge.lists import NetworkList, Networks, TextList
 from edgews.edge.normalize import normalize
 from edgews.headers import Headers
 
+pytestmark = pytest.mark.edge
+
 LISTS = {
     "office": NetworkList(Networks(["192.0.2.0/24", "2001:db8::/32"])),
     "hosts": TextList(frozenset({"a.example", "b.example"})),
@@ -172,6 +174,10 @@ def test_an_error_points_at_its_place() -> None:
     )
     with pytest.raises(ExpressionError, match=r"^line 1, column 1: .*\n  \n  \^$"):
         compile_expression("")
+
+
+def test_an_expression_that_is_too_long_once_it_is_rewritten() -> None:
+    assert "longer" in place(" || ".join(["ip.src in $office"] * 190))[2]
 
 
 @pytest.mark.parametrize(

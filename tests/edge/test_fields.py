@@ -13,6 +13,8 @@ from edgews.edge.fields import FIELDS, Characteristics, Kind, MessageFacts, Upgr
 from edgews.edge.normalize import Target
 from edgews.headers import Headers
 
+pytestmark = pytest.mark.edge
+
 tokens = st.text(st.sampled_from("abcXYZ-1"), min_size=1, max_size=5)
 latin = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=8)
 facts = st.builds(

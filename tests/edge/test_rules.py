@@ -29,6 +29,8 @@ from edgews.edge.rules import (
 )
 from edgews.headers import Headers
 
+pytestmark = pytest.mark.edge
+
 LISTS = {"office": NetworkList(Networks(["192.0.2.0/24"]))}
 ON_UPGRADE: list[Action] = [Block(), Block(451, "no"), Log(), Skip(), RateLimit("slow"), RequireToken()]
 ON_MESSAGE: list[Action] = [Close(), Close(4000, "no"), Drop(), Log(), Skip(), RateLimit("slow")]
@@ -135,7 +137,13 @@ def test_rules_run_in_order_until_the_last(
 @pytest.mark.parametrize("action", ON_UPGRADE, ids=repr)
 @pytest.mark.parametrize(
     "expression",
-    ["ip.src.asnum > 5", "http.request.headers['x'] == ['a']", "lower(ip.src) == 'a' || lower(ip.src)"],
+    [
+        "ip.src.asnum > 5",
+        "http.request.headers['x'] == ['a']",
+        "lower(ip.src) == 'a' || lower(ip.src)",
+        "ssl ? true : http.host",
+        "ssl || null",
+    ],
 )
 def test_an_error_lets_nothing_in(action: Action, expression: str) -> None:
     outcome = Ruleset([Rule("r", expression, action)]).judge(PLAIN)

@@ -128,6 +128,8 @@ class Rule:
                 raise ValueError(f"close code {code} may not be sent")
             case Close(_, reason) if len(reason.encode()) > 123:
                 raise ValueError("the reason of a Close is at most 123 bytes long")
+            case _:
+                pass
 
     @property
     def word(self) -> str:
