@@ -10,6 +10,8 @@ import statistics
 import timeit
 from collections.abc import Callable
 
+from edgews.edge.cel import Expression, Scope
+from edgews.edge.expressions import functions
 from edgews.edge.fields import MessageFacts, UpgradeFacts
 from edgews.edge.lists import NetworkList, Networks, TextList
 from edgews.edge.normalize import normalize
@@ -93,6 +95,15 @@ def message() -> Callable[[], object]:
     return lambda: judge(MESSAGE)
 
 
+def pattern(method: str) -> Callable[[], object]:
+    """Match as rules do, or as the evaluator would by itself."""
+    scope = Scope(functions(LISTS))
+    scope.set("agent", HEADERS.get("User-Agent"))
+    expression = Expression(f'agent.{method}("(?i)curl|wget")')
+    assert expression.evaluate(scope) is False
+    return lambda: expression.evaluate(scope)
+
+
 ROWS = {
     "no rule": upgrade(),
     "ten rules": upgrade(*MIXED),
@@ -100,6 +111,8 @@ ROWS = {
     "ten rules, one of them on the names of all header fields": upgrade(*MIXED[:9], *WHOLE),
     "ten times the same comparison": upgrade(*MIXED[:1] * 10),
     "four rules on a message of 32 B": message(),
+    "one pattern": pattern("re2find"),
+    "one pattern, by the evaluator itself": pattern("matches"),
 }
 
 

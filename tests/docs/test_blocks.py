@@ -18,7 +18,7 @@ PAGES = sorted(
 )
 # The reader has started the echo server in another terminal.
 BESIDE_AN_ECHO_SERVER = {"README.md"}
-NEEDS_PEERS = {"docs/uvicorn.md"}
+MARKS = {"docs/rules.md": pytest.mark.edge, "docs/uvicorn.md": pytest.mark.peers}
 # What has a test of its own.
 ELSEWHERE = {"docs/from-wsproto.md"}
 # Blocks of these languages hold nothing that Python could run.
@@ -34,7 +34,7 @@ def contents(page: str) -> str:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=[pytest.mark.peers] if page in NEEDS_PEERS else [])
+        pytest.param(page, marks=MARKS.get(page, ()))
         for page in PAGES
         if page not in ELSEWHERE and "```python\n" in contents(page)
     ],

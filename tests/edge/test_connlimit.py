@@ -67,15 +67,20 @@ class Model:
         for scope in self.scopes():
             limit = self.limit(scope)
             assert limit is not None
-            above = len(self.members(scope)) > limit.soft
+            above = self.above(scope)
             most = limit.allowance + (0 if limit.patience == math.inf else limit.patience)
             spent = self.spent.get(scope, 0) + (1 if above else -1)
             self.spent[scope] = int(min(max(spent, 0), most))
 
+    def above(self, scope: Scope) -> bool:
+        limit = self.limit(scope)
+        assert limit is not None
+        return len(self.members(scope)) > limit.soft
+
     def state(self, scope: Scope) -> State:
         limit = self.limit(scope)
         assert limit is not None
-        if len(self.members(scope)) <= limit.soft:
+        if not self.above(scope):
             return State.OK
         return State.BURST if self.spent.get(scope, 0) < limit.allowance else State.OVER
 
@@ -172,6 +177,9 @@ class Machine(RuleBasedStateMachine):
             return
         now = float(self.model.now)
         assert len(self.limiter) == len(self.model.open)
+        # Only these are looked at when it is time to shed.
+        above = [scope for scope in self.model.scopes() if self.model.above(scope)]
+        assert set(self.limiter._excessive) == set(above)
         for standing in self.limiter.standing(now, self.model.scopes()):
             scope = standing.scope
             limit = self.model.limit(scope)

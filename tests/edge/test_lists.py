@@ -51,6 +51,7 @@ def test_addresses_have_one_form(address: object) -> None:
 def test_what_is_no_address() -> None:
     assert [parse_address(text) for text in ("", "a", "1.2.3", "1.2.3.4/8", "01.2.3.4")] == [None] * 5
     assert parse_address("fe80::1%eth0") == ip_address("fe80::1")
+    assert parse_address("::ffff:192.0.2.1") == ip_address("192.0.2.1")
     everything = Networks(["0.0.0.0/0", "::/0"])
     assert "10.0.0.1" not in everything
     assert None not in NetworkList(everything)

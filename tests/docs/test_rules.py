@@ -1,0 +1,55 @@
+"""The page about rules has all fields and actions, and every expression on it compiles."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edgews.edge.expressions import compile_expression
+from edgews.edge.fields import FIELDS
+from edgews.edge.lists import NetworkList, Networks, TextList
+from edgews.edge.rules import ACTIONS, Rule, Stage
+
+pytestmark = pytest.mark.edge
+
+PAGE = (Path(__file__).parents[2] / "docs/rules.md").read_text(encoding="utf-8")
+LISTS = {"office": NetworkList(Networks()), "hosts": TextList(frozenset())}
+
+
+def rows(heading: str) -> list[list[str]]:
+    section = re.split(r"^## ", PAGE, flags=re.M)
+    (text,) = [one for one in section if one.startswith(f"{heading}\n")]
+    lines = re.findall(r"^\| `.*", text, re.M)
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def test_fields() -> None:
+    assert rows("Fields") == [
+        [f"`{field.name}`", field.kind.value, field.summary] for field in FIELDS.values()
+    ]
+
+
+@pytest.mark.parametrize("expression", [row[0].strip("`").replace("\\|", "|") for row in rows("What to ask")])
+def test_expressions(expression: str) -> None:
+    compile_expression(expression, of_message=True, lists=LISTS)
+
+
+def test_actions() -> None:
+    found = {}
+    for name, on, _ in rows("What to do"):
+        found[re.sub(r"\W.*", "", name.strip("`"))] = on
+    assert set(found) == {action.__name__ for action in ACTIONS.values()}
+    arguments = {"RateLimit": ["x"]}
+    for action in ACTIONS.values():
+        made = action(*arguments.get(action.__name__, []))
+        stages = []
+        for stage in Stage:
+            try:
+                Rule("r", "ssl", made, stage)
+            except ValueError:
+                continue
+            stages.append(stage)
+        wanted = {"upgrades": [Stage.UPGRADE], "messages": [Stage.MESSAGE], "both": list(Stage)}
+        assert stages == wanted[found[action.__name__]]
