@@ -19,7 +19,7 @@ from typing import Any
 
 from .cel import Expression, Function, Scope, SyntaxFault, Value, pattern
 from .fields import FIELDS, Field, Kind
-from .lists import NO_LISTS, Lists, Networks, parse_address
+from .lists import NO_LISTS, Lists, Networks, cached_address
 
 _TOKENS = re.compile(
     r"""
@@ -343,7 +343,7 @@ def _cidr(address: object = None, *texts: object) -> Value:
         return None
     if address is None:
         return False
-    parsed = parse_address(address) if isinstance(address, str) else None
+    parsed = cached_address(address) if isinstance(address, str) else None
     return None if parsed is None else parsed in networks
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from types import MappingProxyType
 from typing import TypeAlias
@@ -36,6 +37,10 @@ def parse_address(text: str) -> Address | None:
         # A zone is good on one machine only.
         return address.ipv4_mapped or IPv6Address(int(address))
     return address
+
+
+# Several rules ask about the same address, one after the other; to read it costs as much as they do.
+cached_address = lru_cache(maxsize=256)(parse_address)
 
 
 class Networks:
@@ -77,7 +82,7 @@ class NetworkList:
     networks: Networks
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, str) and parse_address(value) in self.networks
+        return isinstance(value, str) and cached_address(value) in self.networks
 
 
 @dataclass(frozen=True, slots=True)

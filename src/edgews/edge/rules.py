@@ -11,7 +11,6 @@ it is `log` or `skip`: what a rule was to keep out is not let in by an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
@@ -214,12 +213,30 @@ def _shown(field: Field, values: dict[str, Value]) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-@dataclass(frozen=True, slots=True)
 class _Compiled:
-    rule: Rule
-    expression: Compiled
-    restricts: bool
-    is_last: bool
+    """A rule that is ready to run, and what mostly becomes of it, made once."""
+
+    __slots__ = ("expression", "is_last", "matching", "other", "restricts", "rule")
+
+    def __init__(self, rule: Rule, expression: Compiled) -> None:
+        self.rule = rule
+        self.expression = expression
+        self.restricts = not isinstance(rule.action, _HARMLESS)
+        self.is_last = isinstance(rule.action, _LAST)
+        self.matching = Evaluation(rule, True, None, expression.fields)
+        self.other = Evaluation(rule, False, None, expression.fields)
+
+    def run(self, scope: Scope) -> Evaluation:
+        try:
+            value = self.expression.evaluate(scope)
+        except EvaluationError as failure:
+            return self._failed(str(failure))
+        if value is True:
+            return self.matching
+        return self.other if value is False else self._failed(f"it is {_kind(value)}, not true or false")
+
+    def _failed(self, error: str) -> Evaluation:
+        return Evaluation(self.rule, self.restricts, error, self.expression.fields)
 
 
 class Ruleset:
@@ -262,15 +279,18 @@ class Ruleset:
             self._try(compiled, rule)
         except ExpressionError as error:
             raise RuleError(rule, error) from None
-        return _Compiled(
-            rule, compiled, not isinstance(rule.action, _HARMLESS), isinstance(rule.action, _LAST)
-        )
+        return _Compiled(rule, compiled)
 
     def _try(self, compiled: Compiled, rule: Rule) -> None:
         """Refuse an expression that gives something else than true or false for an ordinary request."""
         scope = Scope(self._functions)
         for field in compiled.fields:
-            _load(scope, {}, [_Want(field, None)], _ORDINARY_MESSAGE if field.of_message else _ORDINARY)
+            _load(
+                scope,
+                {},
+                [_Want(field, None, field.variable)],
+                _ORDINARY_MESSAGE if field.of_message else _ORDINARY,
+            )
         try:
             value = compiled.evaluate(scope)
         except EvaluationError:
@@ -318,6 +338,7 @@ class _Want:
 
     field: Field
     entries: frozenset[str] | None
+    variable: str
 
 
 def _wants(rules: Sequence[_Compiled]) -> list[_Want]:
@@ -326,7 +347,7 @@ def _wants(rules: Sequence[_Compiled]) -> list[_Want]:
         for field in one.expression.fields:
             uses.setdefault(field, []).append(one.expression.entries.get(field))
     return [
-        _Want(field, None if None in entries else frozenset().union(*filter(None, entries)))
+        _Want(field, None if None in entries else frozenset().union(*filter(None, entries)), field.variable)
         for field, entries in uses.items()
     ]
 
@@ -341,27 +362,19 @@ def _set(scope: Scope, want: _Want, value: Any) -> None:
     if want.entries is not None:
         # To hand over a map costs more than all rules together, so only what somebody asks for.
         value = {name: value[name] for name in want.entries if name in value}
-    # Where the evaluator does not take it, it stays without a value, so whoever asks for it fails.
-    with suppress(EvaluationError):
-        scope.set(want.field.variable, value)
+    try:
+        scope.set(want.variable, value)
+    except EvaluationError:
+        # It stays without a value, so whoever asks for it fails.
+        return
 
 
 def _run(rules: Sequence[_Compiled], scope: Scope, values: dict[str, Value]) -> Outcome:
     evaluations: list[Evaluation] = []
     for one in rules:
-        error: str | None = None
-        matched = False
-        try:
-            value = one.expression.evaluate(scope)
-        except EvaluationError as failure:
-            error = str(failure)
-        else:
-            matched = value is True
-            if not isinstance(value, bool):
-                error = f"it is {_kind(value)}, not true or false"
-        matched = matched or (error is not None and one.restricts)
-        evaluations.append(Evaluation(one.rule, matched, error, one.expression.fields))
-        if matched and one.is_last:
+        evaluation = one.run(scope)
+        evaluations.append(evaluation)
+        if evaluation.matched and one.is_last:
             break
     return Outcome(tuple(evaluations), values)
 
