@@ -248,6 +248,19 @@ def test_scopes_that_nobody_is_in_are_forgotten(count: int) -> None:
     assert limiter.standing(10) == []
 
 
+def test_a_scope_that_somebody_comes_back_to_is_not_forgotten() -> None:
+    limiter = ConnectionLimiter({Kind.CLIENT: ConnectionLimit(1, burst=1, allowance=9, patience=0)})
+    limiter.admit("a", 0, client="c")
+    limiter.admit("b", 0, client="c")
+    limiter.release("a", 5)
+    limiter.release("b", 5)
+    assert limiter.admit("d", 6, client="c").allowed
+    # By now its allowance is back.
+    limiter.release("nobody", 100)
+    (standing,) = limiter.standing(100)
+    assert standing.count == 1
+
+
 def test_without_limits_everybody_is_welcome() -> None:
     limiter = ConnectionLimiter({})
     assert all(limiter.admit(name, 0) == Admission(True, State.OK) for name in range(100))

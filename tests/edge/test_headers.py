@@ -19,6 +19,7 @@ from edgews.edge.headers import (
 )
 from edgews.edge.lists import Networks
 from edgews.headers import Headers
+from tests.cost import is_linear
 
 OURS = Identity()
 PROXIES = Networks(["10.0.0.0/8", "fd00::/8"])
@@ -221,3 +222,13 @@ def test_the_prefix_is_configured() -> None:
     for prefix in ("", "a b", "a_b", "é"):
         with pytest.raises(ValueError, match="beginning of a header name"):
             Identity(prefix)
+
+
+def test_time_is_linear() -> None:
+    def pass_on(size: int) -> None:
+        named = ", ".join(f"x{number}" for number in range(size))
+        chain = ", ".join(["10.0.0.1"] * size)
+        fields = [("Connection", named), ("X-Forwarded-For", chain), *[("X-Own", "a")] * size]
+        to_origin(Headers(fields), PROXY, trusted=PROXIES, identity=OURS)
+
+    assert is_linear(pass_on, 1000)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews.edge.normalize import Target, TargetError, is_under, normalize
+from tests.cost import is_linear
 
 # What attacks are made of.
 PIECES = st.sampled_from(
@@ -171,3 +172,8 @@ def test_the_query_stays_as_it_came(query: str) -> None:
 )
 def test_under_a_prefix(path: str, prefix: str, under: bool) -> None:
     assert is_under(path, prefix) is under
+
+
+@pytest.mark.parametrize("piece", ["%25", "%2525", "%41", ";", "/..", "/", "/a;b", "%2f"])
+def test_time_is_linear(piece: str) -> None:
+    assert is_linear(lambda size: accepted("/a" + piece * size), 2000)
