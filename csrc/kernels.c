@@ -125,7 +125,7 @@ static inline int plain_header(const uint8_t *data, size_t at, size_t length, ui
         *size = 0;
         for (int i = 2; i < 10; i++)
             *size = *size << 8 | head[i];
-        if (*size < 65536 || *size >> 63)
+        if (*size < 65536)
             return 0;
     }
     *payload = at + header;

@@ -75,7 +75,7 @@ def _plain_header(data: bytes, at: int, end: int, limit: int, masked: bool) -> t
         if size > LENGTH_64 or body > end:
             return None
         size = _from_bytes(data[at + 2 : at + 2 + wide], "big")
-        if size < least or size >> 63:
+        if size < least:
             return None
     return None if size < 0 or size > limit else (body, size)
 

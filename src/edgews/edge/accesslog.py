@@ -57,8 +57,8 @@ def ended(
         "cause": end.cause,
         "messages_up": up.messages,
         "messages_down": down.messages,
-        "bytes_up": up.bytes,
-        "bytes_down": down.bytes,
+        "bytes_up": up.size,
+        "bytes_down": down.size,
         "duration": round(duration, 6),
     }
 

@@ -1,4 +1,4 @@
-"""What becomes of a request on its way to the origin, and of the answer on its way back. Values in, values out.
+"""What becomes of a request on its way to the origin, and of the answer on its way back.
 
 Hop-by-hop fields go, by name and by what Connection lists; identity fields are the gateway's to say; Origin,
 Cookie and the fields of the handshake stay, so subprotocol and compression are negotiated end to end.

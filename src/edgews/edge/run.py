@@ -98,11 +98,9 @@ async def _reload(gateway: Gateway, file: Path | None) -> None:
     try:
         await gateway.reload(load_config(file))
     except ConfigError as error:
-        _say(f"{error}\nnot reloaded: the configuration from before stays.")
+        _say(f"{error}\nnot reloaded, nothing has changed.")
     except OSError as error:
-        _say(
-            f"not reloaded, the configuration from before stays: cannot listen: {os.strerror(error.errno or 0)}"
-        )
+        _say(f"not reloaded, nothing has changed: cannot listen: {os.strerror(error.errno or 0)}")
     else:
         _say(f"reloaded {file}.")
 

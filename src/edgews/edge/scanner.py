@@ -112,7 +112,7 @@ class FrameScanner:
         return not self._run.left
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """How many bytes of frames came, up to the one that is incomplete."""
         return int(self._run.bytes)
 

@@ -49,7 +49,8 @@ class End:
 
     Attributes:
         party: who began the end.
-        code: the first close code that was seen or sent; 1006 if a stream just ended, 1005 for an empty Close.
+        code: the first close code that was seen or sent; 1006 if a stream just ended, 1005 for an
+            empty Close.
         cause: a sentence for a person.
     """
 
@@ -286,7 +287,7 @@ class Tunnel:
         assert interval is not None
         waits = False
         for leg in (self.client, self.origin):
-            seen = leg.scanner.bytes
+            seen = leg.scanner.size
             alive = seen != leg._seen or leg.paused
             leg._seen = seen
             if alive:
