@@ -382,7 +382,7 @@ class Proxied:
     def lost(self, stream: Stream, error: Exception | None) -> None:
         """Take the end of a byte stream in both directions."""
         if self.tunnel is not None and stream.leg is not None:
-            self.tunnel.ended(stream.leg, self.loop.time(), reset=True)
+            self.tunnel.ended(stream.leg, self.loop.time(), lost=True)
             self._advance()
         elif stream is self.client:
             self._hung_up()

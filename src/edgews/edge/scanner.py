@@ -112,6 +112,11 @@ class FrameScanner:
         return not self._run.left
 
     @property
+    def waits(self) -> bool:
+        """Whether a frame of ours has not found its place yet."""
+        return bool(self._waiting)
+
+    @property
     def size(self) -> int:
         """How many bytes of frames came, up to the one that is incomplete."""
         return int(self._run.bytes)

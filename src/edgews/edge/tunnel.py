@@ -76,6 +76,7 @@ class Leg:
         "answer",
         "client",
         "eof",
+        "failed",
         "paused",
         "scanner",
         "told",
@@ -88,6 +89,8 @@ class Leg:
         self.transport = Transport.KEEP_OPEN
         self.paused = False
         self.eof = False
+        # It has broken a rule.
+        self.failed = False
         # A Close of ours or of the other side went there.
         self.told = False
         # What a Close that nobody else answers is answered with.
@@ -105,7 +108,7 @@ class Leg:
 
     def put(self, data: bytes) -> None:
         """Have bytes written there."""
-        if data:
+        if data and self.transport is Transport.KEEP_OPEN:
             self._out.append(data)
 
     def data_to_send(self) -> bytes:
@@ -136,7 +139,6 @@ class Tunnel:
         "_close_at",
         "_end_code",
         "_end_reason",
-        "_forced",
         "_idle_at",
         "_look_at",
         "_number",
@@ -147,7 +149,7 @@ class Tunnel:
         "max_age",
         "origin",
         "timeouts",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,
@@ -169,7 +171,6 @@ class Tunnel:
         # The gateway's Close for the client, when the origin has come to its end.
         self._end_code: int | None = None
         self._end_reason = ""
-        self._forced = False
 
     def start(self, now: float) -> None:
         """Start the timers; the tunnel is open."""
@@ -194,46 +195,61 @@ class Tunnel:
 
     def passed(self, leg: Leg, data: bytes, now: float) -> None:
         """Take what `leg.scanner.scan` returned, when it was not None."""
-        other = self.other(leg)
-        other.put(data)
+        self.other(leg).put(data)
         scanner = leg.scanner
         if scanner.error is not None:
             self._violated(leg, now)
         elif scanner.close is not None:
             self._said_close(leg, now)
-
-    def ended(self, leg: Leg, now: float, *, reset: bool = False) -> None:
-        """Take the end of a byte stream."""
-        if leg.eof:
-            if reset:
-                leg.transport = Transport.CLOSE
-                self._settle()
-            return
-        leg.eof = True
-        other = self.other(leg)
-        party = Party.CLIENT if leg.client else Party.ORIGIN
-        how = "reset the connection" if reset else "ended its stream"
-        if leg.scanner.close is None and not leg.told:
-            self._because(party, CloseCode.ABNORMAL_CLOSURE, f"the {party.value} {how} without a Close frame")
-        if leg.client:
-            if reset:
-                # Nobody is there who could get what the origin still says.
-                other.transport = Transport.CLOSE
-            elif other.transport is Transport.KEEP_OPEN:
-                other.transport = Transport.HALF_CLOSE
-        elif not other.told and not other.eof:
-            if leg.told and other.scanner.close is not None:
-                self._tell(other, other.answer)
-            elif self._end_code is not None:
-                self._tell(other, encode_close(self._end_code, self._end_reason))
-            else:
-                self._tell(other, encode_close(CloseCode.BAD_GATEWAY, f"the origin {how}"))
-            if not leg.scanner.at_boundary:
-                other.transport = Transport.CLOSE
-        if reset or not leg.client:
-            leg.transport = Transport.CLOSE
-        self._closing(now)
+        # A Close of ours may just have found its place.
         self._settle()
+
+    def ended(self, leg: Leg, now: float, *, lost: bool = False) -> None:
+        """Take the end of a byte stream.
+
+        Args:
+            lost: nothing can be written there either.
+        """
+        first = not leg.eof
+        leg.eof = True
+        if leg.transport is not Transport.CLOSE and (first or lost):
+            party = Party.CLIENT if leg.client else Party.ORIGIN
+            how = "reset the connection" if lost else "ended its stream"
+            if leg.scanner.close is None and not leg.told:
+                self._because(
+                    party, CloseCode.ABNORMAL_CLOSURE, f"the {party.value} {how} without a Close frame"
+                )
+            if leg.client:
+                self._client_ended(lost)
+            else:
+                self._origin_ended(how)
+            self._closing(now)
+        self._settle()
+
+    def _client_ended(self, lost: bool) -> None:
+        if lost:
+            # Nobody is there who could get what the origin still says.
+            self._drop()
+        elif self.origin.transport is Transport.KEEP_OPEN:
+            self._shut(self.origin, Transport.HALF_CLOSE)
+
+    def _origin_ended(self, how: str) -> None:
+        client, origin = self.client, self.origin
+        if not client.told and not client.eof:
+            if self._end_code is None and origin.told and client.scanner.close is not None:
+                self._tell(client, client.answer)
+            else:
+                self._tell(client, self._verdict(f"the origin {how}"))
+        if not origin.scanner.at_boundary:
+            # There is no place for a Close, and never will be.
+            self._shut(client, Transport.CLOSE)
+        self._shut(origin, Transport.CLOSE)
+
+    def _verdict(self, reason: str) -> bytes:
+        """Return what the client is told when the origin fails: 1014, if we have not ended it ourselves."""
+        if self._end_code is not None:
+            return encode_close(self._end_code, self._end_reason)
+        return encode_close(CloseCode.BAD_GATEWAY, reason)
 
     def finish(self, code: int, reason: str, now: float) -> None:
         """End the connection in order, for a reason of the gateway's."""
@@ -248,7 +264,16 @@ class Tunnel:
     def abort(self, cause: str) -> None:
         """Drop both streams now."""
         self._because(Party.GATEWAY, CloseCode.ABNORMAL_CLOSURE, cause)
-        self.client.transport = self.origin.transport = Transport.CLOSE
+        self._drop()
+
+    def _drop(self) -> None:
+        self._shut(self.client, Transport.CLOSE)
+        self._shut(self.origin, Transport.CLOSE)
+
+    def _shut(self, leg: Leg, transport: Transport) -> None:
+        """Let nothing more be written there."""
+        leg.transport = transport
+        self.other(leg).scanner.finish(b"")
 
     # Time
 
@@ -308,9 +333,12 @@ class Tunnel:
         party = Party.CLIENT if leg.client else Party.ORIGIN
         self._because(party, CloseCode.ABNORMAL_CLOSURE, f"the {party.value} did not answer a Ping")
         leg.eof = True
-        leg.transport = Transport.CLOSE
-        code = CloseCode.GOING_AWAY if leg.client else CloseCode.BAD_GATEWAY
-        self._tell(self.other(leg), encode_close(code, f"the {party.value} did not answer a Ping"))
+        self._shut(leg, Transport.CLOSE)
+        reason = f"the {party.value} did not answer a Ping"
+        self._tell(
+            self.other(leg),
+            encode_close(CloseCode.GOING_AWAY, reason) if leg.client else self._verdict(reason),
+        )
         self._closing(now)
         self._settle()
 
@@ -325,10 +353,10 @@ class Tunnel:
         self._close_at = math.inf
         if self._end_code is not None and not self.client.told:
             self._tell(self.client, encode_close(self._end_code, self._end_reason))
-            self.origin.transport = Transport.CLOSE
+            self._shut(self.origin, Transport.CLOSE)
             self._closing(now)
             return
-        self.client.transport = self.origin.transport = Transport.CLOSE
+        self._drop()
 
     # How it ends
 
@@ -352,38 +380,41 @@ class Tunnel:
         if not leg.told:
             self._tell(leg, encode_close(error.code, str(error)[:MAX_REASON]))
         if not other.told:
-            code = CloseCode.GOING_AWAY if leg.client else CloseCode.BAD_GATEWAY
-            self._tell(other, encode_close(code, f"the {party.value} broke a rule"))
-        leg.transport = Transport.HALF_CLOSE
+            reason = f"the {party.value} broke a rule"
+            self._tell(
+                other, encode_close(CloseCode.GOING_AWAY, reason) if leg.client else self._verdict(reason)
+            )
+        leg.failed = True
         self._closing(now)
-        self._settle()
 
     def _said_close(self, leg: Leg, now: float) -> None:
         """Take a Close that a peer has sent, in answer or first. RFC 6455 §5.5.1."""
-        close = leg.scanner.close
+        scanner = leg.scanner
+        close = scanner.close
         assert close is not None
         other = self.other(leg)
         party = Party.CLIENT if leg.client else Party.ORIGIN
         said = f" ({close.reason})" if close.reason else ""
         self._because(party, close.code, f"the {party.value} closed{said}")
         leg.answer = encode_close(None if close.code == CloseCode.NO_STATUS_RECEIVED else close.code)
-        if leg.scanner.keep_close:
-            if self._end_code is not None and not other.told:
-                self._tell(other, encode_close(self._end_code, self._end_reason))
-        elif not other.told:
+        if not scanner.keep_close:
             other.told = True
+        elif not other.told:
+            self._tell(other, self._verdict(""))
         self._closing(now)
-        self._settle()
 
     def _settle(self) -> None:
         """Find out which stream is done with: both Closes went over it, or its peer is gone."""
         client, origin = self.client, self.origin
-        if client.told and (client.scanner.close is not None or client.eof):
+        for leg, other in ((client, origin), (origin, client)):
+            if leg.failed and leg.transport is Transport.KEEP_OPEN and not other.scanner.waits:
+                self._shut(leg, Transport.HALF_CLOSE)
+        told = client.told and not origin.scanner.waits
+        if told and (client.scanner.close is not None or client.eof):
             # The server ends the stream first: RFC 6455 §7.1.1.
-            client.transport = Transport.CLOSE
-        if client.transport is Transport.CLOSE and (
-            origin.eof or not (origin.told or origin.transport is Transport.HALF_CLOSE)
-        ):
-            origin.transport = Transport.CLOSE
-        if origin.transport is Transport.CLOSE and client.eof:
-            client.transport = Transport.CLOSE
+            self._shut(client, Transport.CLOSE)
+        gone = client.transport is Transport.CLOSE
+        if gone and (origin.eof or (not origin.told and origin.transport is Transport.KEEP_OPEN)):
+            self._shut(origin, Transport.CLOSE)
+        if client.eof and origin.transport is Transport.CLOSE:
+            self._shut(client, Transport.CLOSE)
