@@ -1,8 +1,8 @@
 """What a gateway in front of a WebSocket server costs: `python -m bench.gateway`.
 
-The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A figure is
-the CPU time of the gateway's own process for one message, there and back, in the median of several rounds.
-HAProxy takes part where it is installed.
+The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A
+figure is the CPU time of the gateway's own process for one message, there and back, in the median of several
+rounds. HAProxy takes part where it is installed.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from bench.echo.process import Server
 
 # Payload (bytes), connections, messages in flight on each.
 ROWS = {
-    "32 B x 100": (32, 100, 1),
-    "64 KiB x 100": (65536, 100, 1),
-    "32 B x 100, 32 in flight": (32, 100, 32),
+    "small": (32, 100, 1),
+    "large": (65536, 100, 1),
+    "flight": (32, 100, 32),
 }
+TITLES = {"small": "32 B x 100", "large": "64 KiB x 100", "flight": "32 B x 100, 32 in flight"}
 IDLE = 1000
 
 HAPROXY = """\
@@ -101,7 +102,7 @@ def measure(names: list[str], rounds: int, seconds: float, rows: list[str]) -> N
                         costs[name].append((gateways[name].cpu() - before) / messages)
             for load in loads.values():
                 load.end()
-            show(title, {name: statistics.median(times) * 1e6 for name, times in costs.items()}, "us")
+            show(TITLES[title], {name: statistics.median(times) * 1e6 for name, times in costs.items()}, "us")
         sizes = {}
         for name, gateway in gateways.items():
             first = Echoes(gateway.port, 32, 50, 1)
@@ -129,13 +130,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round (default: %(default)s)")
-    parser.add_argument(
-        "--rows", default=",".join(ROWS), help="only these, with commas (default: %(default)s)"
-    )
+    parser.add_argument("--row", choices=ROWS, help="only this one")
     options = parser.parse_args()
     names = ["edgews", *(["haproxy"] if shutil.which("haproxy") else [])]
-    # `32 B x 100, 32 in flight` has a comma of its own.
-    rows = list(ROWS) if options.rows == ",".join(ROWS) else [row for row in ROWS if row in options.rows]
+    rows = [options.row] if options.row else list(ROWS)
     measure(names, options.rounds, options.seconds, rows)
 
 

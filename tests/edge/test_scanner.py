@@ -218,3 +218,28 @@ def test_fragments_are_messages_of_one_type():
         passed(scanner, [peer_frame(role, wire.CONTINUATION, b"" if opcode == wire.TEXT else b"b")])
     passed(scanner, [peer_frame(role, wire.BINARY, fin=False), peer_frame(role, wire.CONTINUATION)])
     assert (scanner.texts, scanner.binaries) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("frames", "says"),
+    [
+        ([(wire.CONTINUATION, True)], "without a message to continue"),
+        ([(wire.TEXT, False), (wire.BINARY, True)], "new message inside"),
+    ],
+)
+def test_fragments_have_an_order(frames, says):
+    scanner = make(Role.CLIENT)
+    stream = b"".join(wire.frame(opcode, b"x", fin=fin, key=None) for opcode, fin in frames)
+    passed(scanner, [stream])
+    assert says in str(scanner.error)
+    assert scanner.scan(stream) == b""
+
+
+def test_it_says_whether_a_frame_of_ours_waits():
+    scanner = make(Role.CLIENT)
+    passed(scanner, [wire.frame(wire.TEXT, b"half", length=8, key=None)])
+    assert scanner.inject(b"ours") == b""
+    assert scanner.waits
+    assert scanner.scan(b"re") == b"re"
+    assert scanner.scan(b"st") == b"stours"
+    assert not scanner.waits

@@ -380,3 +380,23 @@ def test_a_look_that_comes_too_early_does_nothing():
     both = Both()
     both.tunnel.handle_timeout(both.now)
     assert both.tunnel.next_timeout() == both.now + 20.0
+
+
+def test_a_violation_behind_our_close_is_told_to_nobody():
+    both = Both()
+    both.finish()
+    both.frame(both.origin, 7)
+    assert both.code(both.client) == 1001
+    assert len(both.at(both.origin)) == 1
+    both.end(both.origin)
+    both.frame(both.client, 7)
+    assert len(both.at(both.client)) == 1
+
+
+def test_an_origin_closes_behind_a_client_that_was_told():
+    both = Both()
+    both.finish()
+    both.frame(both.client, 7)
+    assert both.code(both.client) == 1002
+    both.say(both.origin, close_frame(both.origin, 1001))
+    assert len(both.at(both.client)) == 1

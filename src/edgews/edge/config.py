@@ -255,7 +255,6 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
 
 # What pydantic calls a mistake -> what was expected, with its own words in between.
 _EXPECTED: Final = {
-    "missing": "this key is missing",
     "string_type": "a string",
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -263,9 +262,9 @@ _EXPECTED: Final = {
     "list_type": "a list",
     "model_type": "a table",
     "too_short": "at least one",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "{ge} or more",
-    "less_than": "less than {lt}",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le}",
     "literal_error": "one of {expected}",
     "value_error": "{error}",
@@ -276,9 +275,9 @@ def _fault(text: str, details: Any) -> Fault:
     path = tuple(details["loc"])
     if details["type"] == "extra_forbidden":
         return Fault(line_of(text, path), _key(path), f"no such key here; known are {_known(path)}")
-    expected = _EXPECTED.get(details["type"], details["msg"]).format_map(details.get("ctx", {}))
     if details["type"] == "missing":
-        return Fault(line_of(text, path[:-1]), _key(path), expected)
+        return Fault(line_of(text, path[:-1]), _key(path), "this key is missing")
+    expected = _EXPECTED.get(details["type"], details["msg"]).format_map(details.get("ctx", {}))
     return Fault(line_of(text, path), _key(path), f"expected {expected}")
 
 

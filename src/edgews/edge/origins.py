@@ -40,16 +40,16 @@ def parse_origin(text: str) -> Origin:
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path.startswith("/"):
-            raise ValueError("a Unix socket is written as unix:/path")
+            raise ValueError("a Unix socket as unix:/path")
         return Origin(text, path=path)
     try:
         uri = parse_uri(text)
     except InvalidValueError:
-        raise ValueError("an origin is ws://host:port, wss://host:port or unix:/path") from None
+        raise ValueError("ws://host:port, wss://host:port or unix:/path") from None
     if uri.username is not None:
-        raise ValueError("an origin has no user and no password")
+        raise ValueError("an origin without user and password")
     if uri.target != "/":
-        raise ValueError("an origin has no path; the client's path is passed on")
+        raise ValueError("an origin without a path: the client's is passed on")
     return Origin(text, uri.host, uri.port, secure=uri.secure)
 
 

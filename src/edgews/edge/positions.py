@@ -48,20 +48,16 @@ def _keys(text: str) -> Iterator[tuple[int, Path]]:
                 table = (*place, counts[place])
             yield line, table
         else:
-            yield (
-                line,
-                (
-                    *table,
-                    *_names(statement.partition("=")[0] if statement[0] not in "\"'" else _left(statement)),
-                ),
-            )
+            yield line, (*table, *_names(_left(statement)))
 
 
 def _left(statement: str) -> str:
-    """Return the key in front of the equals sign, where the key may have one in quotation marks."""
-    quoted = _OPAQUE.match(statement)
-    end = quoted.end() if quoted else 0
-    return statement[:end] + statement[end:].partition("=")[0]
+    """Return what stands in front of the equals sign, which may also stand in a quoted part of a key."""
+    at = 0
+    while statement[at] != "=":
+        quoted = _OPAQUE.match(statement, at)
+        at = at + 1 if quoted is None else quoted.end()
+    return statement[:at]
 
 
 def _resolve(names: tuple[str, ...], counts: dict[Path, int]) -> Path:
@@ -79,27 +75,22 @@ def _names(key: str) -> tuple[str, ...]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the first line of each statement with its number; values over several lines are left out."""
-    depth = 0
-    start, begin = 1, 0
-    line = 1
-    at = 0
-    while at <= len(text):
-        character = text[at] if at < len(text) else "\n"
+    """Yield each statement without its comments, with the number of its first line."""
+    depth = at = 0
+    line = start = 1
+    pieces: list[str] = []
+    text += "\n"
+    while at < len(text):
         opaque = _OPAQUE.match(text, at)
-        if opaque is not None:
-            line += opaque[0].count("\n")
-            at = opaque.end()
-            continue
-        if character in "[{":
-            depth += 1
-        elif character in "]}":
-            depth -= 1
-        elif character == "\n":
-            if depth == 0:
-                statement = text[begin:at].strip()
-                if statement and not statement.startswith("#"):
-                    yield start, statement
-                begin, start = at + 1, line + 1
-            line += 1
-        at += 1
+        piece = text[at] if opaque is None else opaque[0]
+        at += len(piece)
+        line += piece.count("\n")
+        if piece == "\n" and depth == 0:
+            statement = "".join(pieces).strip()
+            if statement:
+                yield start, statement
+            pieces.clear()
+            start = line
+        elif not piece.startswith("#"):
+            depth += (piece in ("[", "{")) - (piece in ("]", "}"))
+            pieces.append(piece)

@@ -45,6 +45,8 @@ _IDENTITY: Final = frozenset(
     {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
 )
 
+_CLIENT_BITS: Final = "client_max_window_bits"
+
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -148,7 +150,13 @@ def check_switch(asked: Request, response: Response) -> bool:
     RFC 6455 §4.1; RFC 7692 §7.1.
     """
     wishes: list[PerMessageDeflate] = read_offers(asked.headers)
-    return check_response(asked, response, wishes)[1] is not None
+    deflate = check_response(asked, response, wishes)[1] is not None
+    # A client that does not say that it knows this parameter must not be sent it: RFC 7692 §7.1.2.2.
+    if _CLIENT_BITS in (response.headers.get(EXTENSIONS) or "") and _CLIENT_BITS not in (
+        asked.headers.get(EXTENSIONS) or ""
+    ):
+        raise HandshakeError(f"{_CLIENT_BITS} was not offered", header=EXTENSIONS)
+    return deflate
 
 
 def client_response(response: Response, extra: HeadersLike = ()) -> Response:
