@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.config import Config, ConfigError, Route, load_config, parse_address, parse_config
+from edgews.edge.config import Config, ConfigError, Fault, Route, load_config, parse_address, parse_config
 
 GOOD = """\
 access_log = "off"
@@ -47,6 +47,7 @@ def test_a_good_file():
     assert route.timeouts().ping_interval is None
     assert config.listen[1].certificate == "cert.pem"
     assert config.drain_time == 3.0
+    assert parse_config('header_prefix = "X-My-"\n' + GOOD).header_prefix == "X-My-"
 
 
 def test_all_faults_are_named_at_once_with_line_key_and_what_was_expected():
@@ -181,7 +182,9 @@ def test_any_text_is_a_configuration_or_an_error_without_its_values(text):
 def test_files(tmp_path):
     good = tmp_path / "good.toml"
     good.write_text(GOOD)
-    assert load_config(good) == parse_config(GOOD)
+    assert load_config(good) == parse_config(GOOD, str(good))
+    assert load_config(good).file == str(good)
+    assert load_config(good).fault(("listen", 1, "key"), "x") == Fault(10, "listen[1].key", "x")
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"a = 1\nb = '\xe4'")
     with pytest.raises(ConfigError, match=r"latin.toml:2: TOML is written in UTF-8"):

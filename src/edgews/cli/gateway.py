@@ -48,9 +48,10 @@ def check(config: Path) -> int:
     if not _available("check"):
         return 2
     from edgews.edge.config import ConfigError, load_config
+    from edgews.edge.tls import contexts
 
     try:
-        load_config(config)
+        contexts(load_config(config))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+)
 
 from edgews.headers import is_token
 from edgews.limits import Limits, Timeouts
@@ -61,6 +69,21 @@ Seconds: TypeAlias = Annotated[float, Field(gt=0, lt=1e9)]
 # "off" is the absence of a timer.
 MaybeSeconds: TypeAlias = Annotated[Annotated[float, Field(gt=0, lt=1e9)] | None, BeforeValidator(_seconds)]
 Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 40)]
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """Something that is wrong with a file.
+
+    Attributes:
+        line: counted from 1; 0 where it is not the fault of one line.
+        key: such as `route[0].origins[1]`; empty for the file as a whole.
+        expected: what should stand there.
+    """
+
+    line: int
+    key: str
+    expected: str
 
 
 class _Table(BaseModel):
@@ -124,20 +147,17 @@ class Config(_Table):
     drain_time: Annotated[float, Field(ge=0, lt=1e9)] = 10.0
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
 
+    _text: str = PrivateAttr("")
+    _file: str = PrivateAttr(DEFAULT_FILE)
 
-@dataclass(slots=True, frozen=True)
-class Fault:
-    """Something that is wrong with a file.
+    @property
+    def file(self) -> str:
+        """The name of the file that it comes from."""
+        return self._file
 
-    Attributes:
-        line: counted from 1; 0 where it is not the fault of one line.
-        key: such as `route[0].origins[1]`; empty for the file as a whole.
-        expected: what should stand there.
-    """
-
-    line: int
-    key: str
-    expected: str
+    def fault(self, path: KeyPath, expected: str) -> Fault:
+        """Describe what turns out to be wrong with a value only when it is used."""
+        return Fault(line_of(self._text, path), _key(path), expected)
 
 
 class ConfigError(Exception):
@@ -209,7 +229,8 @@ def check_values(values: dict[str, Any], text: str, file: str) -> Config:
     except ValidationError as error:
         faults = [_fault(text, details) for details in error.errors(include_url=False, include_input=False)]
     else:
-        faults = [Fault(line_of(text, path), _key(path), text_) for path, text_ in _contradictions(config)]
+        config._text, config._file = text, file
+        faults = [config.fault(path, expected) for path, expected in _contradictions(config)]
         if not faults:
             return config
     raise ConfigError(file, sorted(faults, key=lambda fault: fault.line))

@@ -19,6 +19,7 @@ class Failure:
 CONNECT_TIMEOUT = Failure(504, "connect timeout", "The origin did not accept the connection in time")
 ANSWER_TIMEOUT = Failure(504, "answer timeout", "The origin did not answer the request in time")
 DRAINING = Failure(503, "draining", "The gateway is shutting down")
+FAULT = Failure(500, "fault of the gateway", "The gateway met an unexpected condition")
 NO_ROUTE = Failure(404, "no route", "No route leads there")
 OPEN_TIMEOUT = Failure(408, "open timeout", "The request did not come in time")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
@@ -12,13 +13,15 @@ from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.states import Transport
 
 from .decisions import Refuse
-from .failures import ANSWER_TIMEOUT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
 from .origins import Origin
 from .relay import check_switch, check_upgrade, client_response, origin_request, own_response
 from .tunnel import Leg, Tunnel
 
 if TYPE_CHECKING:
-    from .server import Gateway, Listening, Route
+    from .server import Gateway, Route
+
+_log = logging.getLogger("edgews.edge")
 
 # What a client may send before its connection is open (bytes); then it has to wait.
 _EARLY: Final = 64 * 1024
@@ -177,7 +180,6 @@ class Proxied:
         "_timer",
         "client",
         "gateway",
-        "listening",
         "loop",
         "opened",
         "origin",
@@ -186,13 +188,14 @@ class Proxied:
         "ray",
         "request",
         "route",
+        "secure",
         "started",
         "tunnel",
     )
 
-    def __init__(self, gateway: Gateway, listening: Listening) -> None:
+    def __init__(self, gateway: Gateway, *, secure: bool) -> None:
         self.gateway = gateway
-        self.listening = listening
+        self.secure = secure
         self.loop = gateway.loop
         self.client = ClientStream(self)
         self.origin_stream: OriginStream | None = None
@@ -254,13 +257,21 @@ class Proxied:
         else:
             self.route = found
             self._dialling = self.loop.create_task(self._open(self.request, found))
+            self._dialling.add_done_callback(self._dialled)
+
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        """Let go of the task; a fault of ours is no reason to keep the client waiting."""
+        self._dialling = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("cannot open %s", self.ray, exc_info=error)
+            self.refuse(FAULT)
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
         asked = origin_request(
             request,
             client=self.peername,
-            secure=self.listening.secure,
+            secure=self.secure,
             ray=self.ray,
             prefix=self.gateway.header_prefix,
         )
@@ -324,13 +335,13 @@ class Proxied:
         self.client.join(tunnel.client, stream)
         stream.join(tunnel.origin, self.client)
         self.gateway.opened(self)
+        self.client.listen(True)
+        stream.listen(True)
         early, self._early = self._early, b""
         if early:
             self.client.data_received(early)
         if behind:
             stream.data_received(behind)
-        self.client.listen(True)
-        stream.listen(True)
         self._advance()
 
     def refuse(self, failure: Failure | Refuse) -> None:

@@ -6,35 +6,41 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
-from . import accesslog
+from . import accesslog, tls
 from .accesslog import AccessLog
-from .config import Config, ConfigError, Fault, Listen, parse_address
+from .config import Config, ConfigError, Listen, parse_address
 from .config import Route as RouteConfig
 from .decisions import Facts, Policy, Refuse, decide
 from .failures import DRAINING, NO_ROUTE, Failure
 from .origins import Origin, Pool
 from .proxied import OriginStream, Proxied
 from .routing import find
+from .tls import Contexts, contexts
 
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
 _RAY_BYTES = 8
+_BACKLOG = 1024
 
 
 @dataclass(slots=True, eq=False)
 class Listening:
-    """A socket that listens."""
+    """A socket that listens, or several for one name."""
 
-    listen: Listen
-    secure: bool
-    server: asyncio.Server | None = None
-    context: ssl.SSLContext | None = None
+    address: str
+    server: asyncio.Server
+    context: ssl.SSLContext | None
+
+    @property
+    def secure(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.context is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +57,6 @@ class Route:
     connect_timeout: float
     answer_timeout: float
     context: ssl.SSLContext | None
-    policies: tuple[Policy, ...] = field(default=())
 
     async def connect(self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: OriginStream) -> None:
         """Connect to an origin.
@@ -76,9 +81,12 @@ class Gateway:
     """A gateway; make it in a running loop, and `start` it.
 
     Args:
-        config: checked already.
+        config: checked already; the files that it names are read here.
         policies: asked about each upgrade, in order.
         log: where records go.
+
+    Raises:
+        ConfigError: a certificate cannot be used.
     """
 
     def __init__(
@@ -92,11 +100,12 @@ class Gateway:
         self.listening: dict[str, Listening] = {}
         self.draining = False
         self._empty: asyncio.Future[None] | None = None
-        self._use(config, _routes(config))
+        self._contexts = contexts(config)
+        self._use(config, self._contexts)
 
-    def _use(self, config: Config, routes: tuple[Route, ...]) -> None:
+    def _use(self, config: Config, found: Contexts) -> None:
         self.config = config
-        self.routes = routes
+        self.routes = tuple(map(_route, config.route, found.route))
         self.limits = Limits(max_header_size=config.max_header_size)
         self.header_prefix = config.header_prefix
         self.open_timeout = config.open_timeout
@@ -107,7 +116,7 @@ class Gateway:
         found = []
         for listening in self.listening.values():
             scheme = "wss" if listening.secure else "ws"
-            for sock in () if listening.server is None else listening.server.sockets:
+            for sock in listening.server.sockets:
                 name = sock.getsockname()
                 if isinstance(name, tuple):
                     host = f"[{name[0]}]" if ":" in name[0] else name[0]
@@ -122,7 +131,7 @@ class Gateway:
         Raises:
             OSError: one cannot be had.
         """
-        await self._listen(self.config)
+        await self._listen(self.config, self._contexts)
 
     async def reload(self, config: Config) -> None:
         """Go on with another configuration; open connections keep theirs.
@@ -130,56 +139,55 @@ class Gateway:
         Raises:
             ConfigError, OSError: a file that it names, or an address, cannot be had. Nothing has changed.
         """
-        routes = _routes(config)
-        await self._listen(config)
-        self._use(config, routes)
+        found = contexts(config)
+        await self._listen(config, found)
+        self._use(config, found)
 
-    async def _listen(self, config: Config) -> None:
+    async def _listen(self, config: Config, found: Contexts) -> None:
+        """Listen where it does not yet, and nowhere else any more."""
         wanted = {listen.address: listen for listen in config.listen}
-        contexts = {address: _server_context(listen) for address, listen in wanted.items()}
         added: list[Listening] = []
         try:
-            for address, listen in wanted.items():
-                old = self.listening.get(address)
-                if old is not None and old.listen == listen and listen.certificate is None:
-                    continue
-                if old is not None:
-                    continue
-                listening = Listening(listen, contexts[address] is not None)
-                listening.server = await self._bind(listening, contexts[address])
-                added.append(listening)
+            for at, listen in enumerate(config.listen):
+                old = self.listening.get(listen.address)
+                context = found.listen[listen.address]
+                if old is None:
+                    added.append(await self._bind(listen, context))
+                elif old.secure is not (context is not None):
+                    wish = "a restart: a listener cannot begin or cease to speak TLS"
+                    raise ConfigError(config.file, [config.fault(("listen", at), wish)])
         except BaseException:
             for listening in added:
-                if listening.server is not None:
-                    listening.server.close()
+                listening.server.close()
             raise
         for address in set(self.listening) - set(wanted):
-            gone = self.listening.pop(address).server
-            if gone is not None:
-                gone.close()
+            self.listening.pop(address).server.close()
+        for address, listening in self.listening.items():
+            # What has just been read without a fault.
+            if listening.context is not None:
+                tls.load(listening.context, wanted[address])
         for listening in added:
-            self.listening[listening.listen.address] = listening
+            self.listening[listening.address] = listening
 
-    async def _bind(self, listening: Listening, context: ssl.SSLContext | None) -> asyncio.Server:
+    async def _bind(self, listen: Listen, context: ssl.SSLContext | None) -> Listening:
         def accept() -> asyncio.Protocol:
-            return Proxied(self, listening).client
+            return Proxied(self, secure=context is not None).client
 
-        address = parse_address(listening.listen.address)
-        timeout = None if context is None else self.open_timeout
+        options: dict[str, Any] = {"ssl": context, "backlog": _BACKLOG}
+        if context is not None:
+            options |= {"ssl_handshake_timeout": self.open_timeout, "ssl_shutdown_timeout": self.linger}
+        address = parse_address(listen.address)
         if isinstance(address, str):
-            return await self.loop.create_unix_server(
-                accept, address, ssl=context, ssl_handshake_timeout=timeout, backlog=1024
-            )
-        return await self.loop.create_server(
-            accept, address[0] or None, address[1], ssl=context, ssl_handshake_timeout=timeout, backlog=1024
-        )
+            server = await self.loop.create_unix_server(accept, address, **options)
+        else:
+            server = await self.loop.create_server(accept, address[0] or None, address[1], **options)
+        return Listening(listen.address, server, context)
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, close all connections with 1001, spread over a time, and drop what is then left."""
         self.draining = True
         for listening in self.listening.values():
-            if listening.server is not None:
-                listening.server.close()
+            listening.server.close()
         self.listening.clear()
         end = self.loop.time() + seconds
         # The last half is for the answers.
@@ -225,7 +233,7 @@ class Gateway:
         facts = Facts(
             request=request,
             client=proxied.peername,
-            secure=proxied.listening.secure,
+            secure=proxied.secure,
             ray=proxied.ray,
             route=route.name,
             now=self.loop.time(),
@@ -252,6 +260,8 @@ class Gateway:
                 host=request.headers.get("Host") or "",
             )
         )
+        # An idle connection is to be small.
+        proxied.request = None
 
     def refused(self, proxied: Proxied, status: int, cause: str) -> None:
         """Log a request that opened nothing."""
@@ -299,49 +309,16 @@ def _text(origin: Origin | None) -> str:
     return "" if origin is None else origin.text
 
 
-def _routes(config: Config) -> tuple[Route, ...]:
-    return tuple(_route(route, at) for at, route in enumerate(config.route))
-
-
-def _route(route: RouteConfig, at: int) -> Route:
-    origins = route.parsed_origins()
+def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
     return Route(
         name=route.name or f"{route.host or '*'}{route.path}",
         host=route.host,
         path=route.path,
-        pool=Pool(origins),
+        pool=Pool(route.parsed_origins()),
         limits=route.limits(),
         timeouts=route.timeouts(),
         max_age=route.max_age,
         connect_timeout=route.connect_timeout,
         answer_timeout=route.answer_timeout,
-        context=_client_context(route, at) if any(origin.secure for origin in origins) else None,
+        context=context,
     )
-
-
-def _client_context(route: RouteConfig, at: int) -> ssl.SSLContext:
-    return _loaded(f"route[{at}].ca", lambda: ssl.create_default_context(cafile=route.ca))
-
-
-def _server_context(listen: Listen) -> ssl.SSLContext | None:
-    if listen.certificate is None:
-        return None
-    certificate = listen.certificate
-
-    def make() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        context.load_cert_chain(certificate, listen.key)
-        return context
-
-    return _loaded(f"listen {listen.address}", make)
-
-
-def _loaded(key: str, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    try:
-        return make()
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            "edgews.toml", [Fault(0, key, f"cannot be used: {error.strerror or error}")]
-        ) from None
