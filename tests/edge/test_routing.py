@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edgews.edge.routing import find, host_name
 
 
-@dataclass(frozen=True)
+@dataclass
 class Place:
     host: str | None
     path: str = "/"

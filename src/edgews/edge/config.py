@@ -298,7 +298,7 @@ def _fault(text: str, details: Any) -> Fault:
         return Fault(line_of(text, path), _key(path), f"no such key here; known are {_known(path)}")
     if details["type"] == "missing":
         return Fault(line_of(text, path[:-1]), _key(path), "this key is missing")
-    expected = _EXPECTED.get(details["type"], details["msg"]).format_map(details.get("ctx", {}))
+    expected = str(_EXPECTED.get(details["type"], details["msg"])).format_map(details.get("ctx") or {})
     return Fault(line_of(text, path), _key(path), f"expected {expected}")
 
 

@@ -77,11 +77,11 @@ class Stream(asyncio.Protocol):
         # With TLS the transport closes itself in any case, and complains about another wish.
         return self.transport is not None and self.transport.can_write_eof()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         if self.peer is not None:
             self.peer.listen(True)
-        self.owner.lost(self, error)
+        self.owner.lost(self)
 
     def pause_writing(self) -> None:
         if self.peer is not None:
@@ -140,6 +140,8 @@ class OriginStream(Stream):
         self._reader = reader
         # The answer and the bytes behind it.
         self.answer: asyncio.Future[tuple[Response, bytes]] = owner.loop.create_future()
+        # Nobody may be there any more who asks why there is none.
+        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
     def early(self, data: bytes) -> None:
         self._feed(data, False)
@@ -162,10 +164,10 @@ class OriginStream(Stream):
             self._feed(b"", True)
         return super().eof_received()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         if self._scan is None:
             self._feed(b"", True)
-        super().connection_lost(error)
+        super().connection_lost(exc)
 
 
 class Proxied:
@@ -368,7 +370,7 @@ class Proxied:
             self.origin_stream.abort()
         transport = self.client.transport
         if transport is not None and transport.can_write_eof() and not transport.is_closing():
-            transport.write_eof()
+            _half_close(transport)
         else:
             self.client.close()
         self._timer = self.loop.call_later(self.gateway.linger, self.client.abort)
@@ -390,7 +392,7 @@ class Proxied:
         elif stream is self.client:
             self._hung_up()
 
-    def lost(self, stream: Stream, error: Exception | None) -> None:
+    def lost(self, stream: Stream) -> None:
         """Take the end of a byte stream in both directions."""
         if self.tunnel is not None and stream.leg is not None:
             self.tunnel.ended(stream.leg, self.loop.time(), lost=True)
@@ -439,10 +441,7 @@ class Proxied:
                 if transport.get_write_buffer_size():
                     self.loop.call_later(self.gateway.linger, transport.abort)
             elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
-                try:
-                    transport.write_eof()
-                except OSError:
-                    transport.abort()
+                _half_close(transport)
         if tunnel.over:
             self._stop_timer()
         else:
@@ -478,3 +477,11 @@ class Proxied:
                 self.origin.active -= 1
             self.gateway.gone(self)
             self.origin = None
+
+
+def _half_close(transport: asyncio.Transport) -> None:
+    try:
+        transport.write_eof()
+    except OSError:
+        # The peer has reset the connection, and nobody reads who would notice.
+        transport.abort()

@@ -7,15 +7,15 @@ from typing import Protocol, TypeVar
 
 
 class HasPlace(Protocol):
-    """What a route says of where it begins."""
+    """What a route says of where it begins.
 
-    @property
-    def host(self) -> str | None:
-        """A name in lower case, `*.` and a name for all names below it, or None for every host."""
+    Attributes:
+        host: a name in lower case, `*.` and a name for all names below it, or None for every host.
+        path: the beginning of the path, in whole segments.
+    """
 
-    @property
-    def path(self) -> str:
-        """The beginning of the path, in whole segments."""
+    host: str | None
+    path: str
 
 
 R = TypeVar("R", bound=HasPlace)
