@@ -13,7 +13,7 @@ import pytest
 
 from tests import wire
 from tests.cli.process import command, run
-from tests.edge.harness import Origin, switch
+from tests.edge.harness import Authority, Origin, switch
 from tests.raw import TIMEOUT, Raw, check
 
 TEXT = wire.frame(wire.TEXT, b"hello")
@@ -128,6 +128,29 @@ def test_serve_and_reload(tmp_path):
                     assert server.read_frame() == (wire.TEXT, b"hello")
             assert process.end(signal.SIGTERM) == ("", "draining.\nstopped.\n", 0)
         assert len(log.read_text().splitlines()) == 6
+
+
+def test_certificates_that_change(tmp_path):
+    authority = Authority(tmp_path)
+    file = tmp_path / "edgews.toml"
+    with Origin() as origin:
+        lines = ["access_log = 'off'", "[[listen]]", "address = '127.0.0.1:0'"]
+        lines += [f"certificate = '{authority.certificate}'", f"key = '{authority.key}'"]
+        file.write_text("\n".join([*lines, "[[route]]", f"origins = ['{origin.uri}']"]))
+        with gateway("serve", "-c", str(file)) as process:
+            first = authority.connect(process.addresses[0])
+            authority.certificate.write_text("broken")
+            assert "listen[0].certificate: cannot be used" in process.say()
+            assert process.say() == "the certificates from before stay."
+            authority.issue()
+            # Key and certificate change one after the other.
+            while process.say() != "certificates read again.":
+                pass
+            second = authority.connect(process.addresses[0])
+            assert second.sock.getpeercert(True) != first.sock.getpeercert(True)
+            first.close()
+            second.close()
+            assert process.end()[2] == 0
 
 
 def test_check(tmp_path):

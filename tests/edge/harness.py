@@ -7,10 +7,14 @@ import contextlib
 import io
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
+
+import trustme
 
 from edgews.edge.accesslog import AccessLog
 from edgews.edge.config import check_values
@@ -161,3 +165,34 @@ def tunnel(gateway: Running, origin: Origin, *, offer: str | None = None) -> Ite
             head = client.read_head()
             check(head.startswith(b"HTTP/1.1 101"), f"answered with {head!r}")
             yield client, server
+
+
+class Authority:
+    """Certificates for 127.0.0.1, and who trusts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ca = trustme.CA()
+        self.trust = folder / "ca.pem"
+        self.ca.cert_pem.write_to_path(self.trust)
+        self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
+        self.issue()
+
+    def issue(self) -> None:
+        """Put a new certificate in place of the one before."""
+        made = self.ca.issue_cert("127.0.0.1")
+        self.key.write_bytes(made.private_key_pem.bytes())
+        self.certificate.write_bytes(b"".join(pem.bytes() for pem in made.cert_chain_pems))
+
+    def listen(self, address: str = "127.0.0.1:0") -> dict[str, str]:
+        return {"address": address, "certificate": str(self.certificate), "key": str(self.key)}
+
+    def connect(self, address) -> Raw:
+        context = ssl.create_default_context(cafile=self.trust)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        sock = socket.create_connection(address, TIMEOUT)
+        return Raw(context.wrap_socket(sock, server_hostname="127.0.0.1"))
+
+    def server_context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate, self.key)
+        return context

@@ -9,48 +9,16 @@ import threading
 from pathlib import Path
 
 import pytest
-import trustme
 
 from edgews.edge.config import ConfigError, check_values
 from edgews.edge.server import Gateway
 from tests import wire
-from tests.edge.harness import Origin, eventually, running, switch, tunnel
+from tests.edge.harness import Authority, Origin, eventually, running, switch, tunnel
 from tests.raw import TIMEOUT, Raw
 
 loops = pytest.mark.parametrize("uvloop", [False, pytest.param(True, marks=pytest.mark.peers)])
 TEXT = wire.frame(wire.TEXT, b"hello")
 BACK = wire.frame(wire.TEXT, b"hello", key=None)
-
-
-class Authority:
-    """Certificates for 127.0.0.1, and who trusts them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ca = trustme.CA()
-        self.trust = folder / "ca.pem"
-        self.ca.cert_pem.write_to_path(self.trust)
-        self.certificate, self.key = folder / "cert.pem", folder / "key.pem"
-        self.issue()
-
-    def issue(self) -> None:
-        """Put a new certificate in place of the one before."""
-        made = self.ca.issue_cert("127.0.0.1")
-        self.key.write_bytes(made.private_key_pem.bytes())
-        self.certificate.write_bytes(b"".join(pem.bytes() for pem in made.cert_chain_pems))
-
-    def listen(self, address: str = "127.0.0.1:0") -> dict[str, str]:
-        return {"address": address, "certificate": str(self.certificate), "key": str(self.key)}
-
-    def connect(self, address) -> Raw:
-        context = ssl.create_default_context(cafile=self.trust)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        sock = socket.create_connection(address, TIMEOUT)
-        return Raw(context.wrap_socket(sock, server_hostname="127.0.0.1"))
-
-    def server_context(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(self.certificate, self.key)
-        return context
 
 
 @pytest.fixture

@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from .accesslog import AccessLog
 from .config import Config, ConfigError, load_config
 from .server import Gateway
+from .tls import stamps
+
+# How often to look whether certificates have changed (seconds).
+WATCH_INTERVAL: Final = 2.0
 
 
 def run(command: str, config: Config, file: Path | None) -> int:
@@ -72,8 +76,10 @@ async def _serve(command: str, config: Config, file: Path | None, log: AccessLog
     for address in gateway.addresses:
         _say(f"gateway: {address}")
     _say(f"{name} serves; Ctrl-C stops it.")
+    watching = loop.create_task(_watch(gateway))
     while await signals.get() == signal.SIGHUP:
         await _reload(gateway, file)
+    watching.cancel()
     _say("draining.")
     draining = loop.create_task(gateway.drain(gateway.config.drain_time))
     await _first(draining, signals)
@@ -83,6 +89,22 @@ async def _serve(command: str, config: Config, file: Path | None, log: AccessLog
         await draining
     _say("stopped.")
     return 0
+
+
+async def _watch(gateway: Gateway) -> None:
+    """Read certificates again when their files change and fit together."""
+    known = stamps(gateway.config)
+    while True:
+        await asyncio.sleep(WATCH_INTERVAL)
+        found = stamps(gateway.config)
+        if found != known:
+            known = found
+            try:
+                gateway.renew()
+            except ConfigError as error:
+                _say(f"{error}\nthe certificates from before stay.")
+            else:
+                _say("certificates read again.")
 
 
 async def _first(draining: asyncio.Task[None], signals: asyncio.Queue[int]) -> None:

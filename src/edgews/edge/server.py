@@ -143,6 +143,22 @@ class Gateway:
         await self._listen(config, found)
         self._use(config, found)
 
+    def renew(self) -> None:
+        """Read the listeners' certificates again; connections from now on get them.
+
+        Raises:
+            ConfigError: one cannot be used. Nothing has changed.
+        """
+        contexts(self.config)
+        self._load(self.config)
+
+    def _load(self, config: Config) -> None:
+        """Load what has just been found to be right into the contexts that listeners have."""
+        for listen in config.listen:
+            context = self.listening[listen.address].context
+            if context is not None:
+                tls.load(context, listen)
+
     async def _listen(self, config: Config, found: Contexts) -> None:
         """Listen where it does not yet, and nowhere else any more."""
         wanted = {listen.address: listen for listen in config.listen}
@@ -162,12 +178,9 @@ class Gateway:
             raise
         for address in set(self.listening) - set(wanted):
             self.listening.pop(address).server.close()
-        for address, listening in self.listening.items():
-            # What has just been read without a fault.
-            if listening.context is not None:
-                tls.load(listening.context, wanted[address])
         for listening in added:
             self.listening[listening.address] = listening
+        self._load(config)
 
     async def _bind(self, listen: Listen, context: ssl.SSLContext | None) -> Listening:
         def accept() -> asyncio.Protocol:

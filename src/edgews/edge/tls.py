@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .config import Config, ConfigError, Fault, Listen, Route
@@ -48,6 +50,18 @@ def load(context: ssl.SSLContext, listen: Listen) -> None:
     """
     assert listen.certificate is not None
     context.load_cert_chain(listen.certificate, listen.key, password=_no_password)
+
+
+def stamps(config: Config) -> list[tuple[str, int, int, int]]:
+    """Return what changes with the files of the listeners' certificates."""
+    found = []
+    for listen in config.listen:
+        for name in (listen.certificate, listen.key):
+            if name is not None:
+                with suppress(OSError):
+                    status = os.stat(name)
+                    found.append((name, status.st_ino, status.st_mtime_ns, status.st_size))
+    return found
 
 
 def _no_password() -> str:
