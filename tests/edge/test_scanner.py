@@ -118,8 +118,9 @@ def test_a_frame_of_ours_stands_between_two_of_the_peers(data, role, sizes, at, 
             assert [*frames[:place], *frames[place + 1 :]] == whole
     else:
         assert frames == whole
-    # What does not pass is counted all the same.
-    assert scanner.messages == sum(frame.fin and frame.opcode < 8 for frame in whole)
+    # What does not pass is no message of this direction.
+    assert scanner.messages == sum(frame.fin and frame.opcode < 8 for frame in frames)
+    assert scanner.size == len(stream)
 
 
 @pytest.mark.parametrize("role", [Role.SERVER, Role.CLIENT])
@@ -243,3 +244,23 @@ def test_it_says_whether_a_frame_of_ours_waits():
     assert scanner.scan(b"re") == b"re"
     assert scanner.scan(b"st") == b"stours"
     assert not scanner.waits
+
+
+def test_a_frame_that_was_cut_is_not_counted():
+    scanner = make(Role.CLIENT)
+    passed(scanner, [wire.frame(wire.TEXT, b"half", length=8, key=None)])
+    assert scanner.finish(b"") == b""
+    assert (
+        passed(scanner, [b"rest" + wire.frame(wire.TEXT, b"x", key=None) + wire.close(1000, key=None)]) == b""
+    )
+    assert scanner.messages == 0
+    assert scanner.close == Close(1000, "")
+
+
+def test_our_last_frame_waits_for_the_end_of_one_that_is_counted():
+    scanner = make(Role.CLIENT)
+    passed(scanner, [wire.frame(wire.TEXT, b"half", length=8, key=None)])
+    assert scanner.finish(b"last") == b""
+    assert scanner.scan(b"rest" + wire.frame(wire.TEXT, b"x", key=None)) == b"restlast"
+    assert scanner.messages == 1
+    assert scanner.finish(b"again") == b""

@@ -13,7 +13,7 @@ import pytest
 from edgews.edge.config import ConfigError, check_values
 from edgews.edge.server import Gateway
 from tests import wire
-from tests.edge.harness import Authority, Origin, eventually, running, switch, tunnel
+from tests.edge.harness import Authority, Origin, Running, eventually, running, switch, tunnel
 from tests.raw import TIMEOUT, Raw
 
 loops = pytest.mark.parametrize("uvloop", [False, pytest.param(True, marks=pytest.mark.peers)])
@@ -308,5 +308,62 @@ def test_websockets_at_both_ends(compression, uvloop):
                     assert gateway.records("end")[0]["messages_up"] == 6
 
             await asyncio.to_thread(run)
+
+    asyncio.run(main())
+
+
+@pytest.mark.peers
+def test_drain_under_traffic_loses_nothing_that_passed():
+    """What clients got is what the origin said, and what the origin got is what the log has."""
+    from websockets.asyncio.client import connect
+    from websockets.asyncio.server import ServerConnection, serve
+    from websockets.exceptions import ConnectionClosed
+
+    heard: list[str] = []
+    got: list[str] = []
+    codes: list[int] = []
+
+    async def echo(ws: ServerConnection) -> None:
+        async for message in ws:
+            heard.append(str(message))
+            await ws.send(message)
+
+    async def talk(uri: str, name: int, busy: asyncio.Event) -> None:
+        async with connect(uri) as ws:
+            try:
+                for number in range(1_000_000):
+                    await ws.send(f"{name} {number}")
+                    assert await ws.recv() == f"{name} {number}"
+                    got.append(f"{name} {number}")
+                    if number == 20:
+                        busy.set()
+            except ConnectionClosed as closed:
+                codes.append(0 if closed.rcvd is None else closed.rcvd.code)
+
+    async def main() -> None:
+        async with serve(echo, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            gateway = await asyncio.to_thread(start, f"ws://127.0.0.1:{port}")
+            try:
+                uri = f"ws://{gateway.address[0]}:{gateway.address[1]}"
+                busy = [asyncio.Event() for _ in range(30)]
+                tasks = [asyncio.create_task(talk(uri, name, event)) for name, event in enumerate(busy)]
+                for event in busy:
+                    await event.wait()
+                draining = asyncio.run_coroutine_threadsafe(gateway.gateway.drain(TIMEOUT), gateway.loop)
+                await asyncio.gather(*tasks)
+                await asyncio.wrap_future(draining)
+            finally:
+                await asyncio.to_thread(gateway.stop)
+            ends = gateway.records("end")
+            assert len(ends) == len(codes) == 30
+            assert set(codes) == {1001}
+            assert sum(record["messages_down"] for record in ends) == len(got)
+            assert sum(record["messages_up"] for record in ends) == len(heard)
+            assert set(got) <= set(heard)
+
+    def start(origin: str) -> Running:
+        values = {"listen": [{"address": "127.0.0.1:0"}], "route": [{"origins": [origin]}]}
+        return Running(values, (), uvloop=False)
 
     asyncio.run(main())

@@ -50,6 +50,7 @@ class FrameScanner:
         "_masked",
         "_message_limit",
         "_opcode",
+        "_passed",
         "_run",
         "_size",
         "_waiting",
@@ -69,7 +70,9 @@ class FrameScanner:
         self._deflated_limit = (
             deflated_bound(message) if limits.max_frame_size is None else limits.max_frame_size
         )
-        self._run: Any = new_scanner(min(message, self._frame_limit), masked, RSV1 if deflate else 0)
+        self._run = self._new_run()
+        # What has passed is counted there, when nothing passes any more.
+        self._passed: Any = None
         # Nothing is held back, nothing waits, and nothing is over: the kernel may be asked first.
         self._calm = True
         self._held = b""
@@ -86,6 +89,10 @@ class FrameScanner:
         self.keep_close = False
         self.pings = 0
         self.pongs = 0
+
+    def _new_run(self) -> Any:
+        limit = min(self._message_limit, self._frame_limit)
+        return new_scanner(limit, self._masked, RSV1 if self._deflate else 0)
 
     def scan(self, data: bytes) -> bytes | None:
         """Take the next bytes of the peer.
@@ -119,21 +126,21 @@ class FrameScanner:
     @property
     def size(self) -> int:
         """How many bytes of frames came, up to the one that is incomplete."""
-        return int(self._run.bytes)
+        return int(self._run.bytes) + (0 if self._passed is None else int(self._passed.bytes))
 
     @property
     def texts(self) -> int:
-        """How many text messages came whole."""
-        return int(self._run.texts)
+        """How many text messages passed whole."""
+        return int((self._passed or self._run).texts)
 
     @property
     def binaries(self) -> int:
-        """How many binary messages came whole."""
-        return int(self._run.binaries)
+        """How many binary messages passed whole."""
+        return int((self._passed or self._run).binaries)
 
     @property
     def messages(self) -> int:
-        """How many messages came whole."""
+        """How many messages passed whole."""
         return self.texts + self.binaries
 
     # What we put in
@@ -164,7 +171,16 @@ class FrameScanner:
         passes = self.inject(frame)
         self._last = True
         self._calm = False
+        if not self._waiting:
+            self._mute()
         return passes
+
+    def _mute(self) -> None:
+        """Count apart from now on."""
+        if self._passed is None:
+            passed, self._run = self._run, self._new_run()
+            self._run.left, self._run.ends, self._run.plain = passed.left, passed.ends, passed.plain
+            self._passed = passed
 
     def expect_pong(self, payload: bytes) -> None:
         """Keep the Pong that answers our own Ping away from the other side."""
@@ -183,6 +199,8 @@ class FrameScanner:
             if run.left:
                 return head
             waited, self._waiting = self._waiting, b""
+            if self._last:
+                self._mute()
             return head + waited + self._judge(data[len(head) :], 0)
         if self._held:
             data = self._held + data
