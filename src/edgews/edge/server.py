@@ -19,8 +19,9 @@ from .config import Route as RouteConfig
 from .decisions import Facts, Policy, Refuse, decide
 from .failures import DRAINING, NO_ROUTE, Failure
 from .origins import Origin, Pool
-from .proxied import OriginStream, Proxied
+from .proxied import Proxied
 from .routing import find
+from .streams import OriginStream
 from .tls import Contexts, contexts
 
 # How long a stream may take to get rid of its last bytes (seconds).
