@@ -63,7 +63,7 @@ def test_what_the_origin_decides_by_stays(name):
 @pytest.mark.parametrize(
     "name",
     ["X-Forwarded-For", "x_forwarded_for", "X-Forwarded_Proto", "Forwarded", "X-Real-IP", "X-Edgews-Ray",
-     "x_edgews_anything"],
+     "x_edgews_anything", "CF-Connecting-IP", "True-Client-IP"],
 )  # fmt: skip
 def test_nobody_else_says_who_the_client_is(name):
     assert "forged" not in [value for _, value in forwarded((name, "forged"))]

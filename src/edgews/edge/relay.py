@@ -20,6 +20,8 @@ from edgews.frames import parse_header
 from edgews.handshake import UPGRADE_FIELDS, check_request, check_response
 from edgews.headers import Headers, HeadersLike, parse_extensions, split_list
 
+from .headers import IDENTITY
+
 # RFC 9110 §7.6.1, and what older software sends.
 HOP_BY_HOP: Final = frozenset(
     {
@@ -39,11 +41,6 @@ HOP_BY_HOP: Final = frozenset(
 # Who lists one of these in Connection wants the origin not to see what it decides by.
 _END_TO_END: Final = frozenset({"authorization", "cookie", "host", "origin"})
 _END_TO_END_PREFIX: Final = "sec-"
-
-# What the gateway says of the client; some servers read an underscore as a hyphen.
-_IDENTITY: Final = frozenset(
-    {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
-)
 
 _CLIENT_BITS: Final = "client_max_window_bits"
 
@@ -99,10 +96,11 @@ def origin_request(request: Request, *, client: str, secure: bool, ray: str, pre
         prefix: of the fields that have address and ray, such as `X-Edgews-`.
     """
     own = prefix.lower()
+    # Some servers read an underscore as a hyphen.
     fields = [
         (name, value)
         for name, value in _end_to_end(request.headers)
-        if (plain := name.lower().replace("_", "-")) not in _IDENTITY and not plain.startswith(own)
+        if (plain := name.lower().replace("_", "-")) not in IDENTITY and not plain.startswith(own)
     ]
     offers = request.headers.get(EXTENSIONS)
     if offers is not None:
