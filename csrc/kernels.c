@@ -100,40 +100,48 @@ typedef struct {
     size_t length;
 } frame_at;
 
-/* True when a plain frame stands complete at `at`. */
-static inline int plain_frame(const uint8_t *data, size_t at, size_t length,
-                              size_t limit, int masked, frame_at *frame)
+/* True when the header of a plain frame stands complete at `at`. */
+static inline int plain_header(const uint8_t *data, size_t at, size_t length, uint64_t limit,
+                               int masked, size_t *payload, uint64_t *size)
 {
     const uint8_t *head = data + at;
     size_t left = length - at;
     size_t header = masked ? 2 + KEY_SIZE : 2;
-    size_t size;
 
     if (left < header || (head[1] & MASK_BIT) != (masked ? MASK_BIT : 0))
         return 0;
-    size = head[1] & 0x7F;
-    if (size == LENGTH_16) {
+    *size = head[1] & 0x7F;
+    if (*size == LENGTH_16) {
         header += 2;
         if (left < header)
             return 0;
-        size = (size_t)head[2] << 8 | head[3];
-        if (size < LENGTH_16)
+        *size = (uint64_t)head[2] << 8 | head[3];
+        if (*size < LENGTH_16)
             return 0;
-    } else if (size == LENGTH_64) {
-        uint64_t wide = 0;
+    } else if (*size == LENGTH_64) {
         header += 8;
         if (left < header)
             return 0;
+        *size = 0;
         for (int i = 2; i < 10; i++)
-            wide = wide << 8 | head[i];
-        if (wide < 65536 || wide > left)
+            *size = *size << 8 | head[i];
+        if (*size < 65536)
             return 0;
-        size = (size_t)wide;
     }
-    if (size > limit || size > left - header)
+    *payload = at + header;
+    return *size <= limit;
+}
+
+/* True when a plain frame stands complete at `at`. */
+static inline int plain_frame(const uint8_t *data, size_t at, size_t length,
+                              size_t limit, int masked, frame_at *frame)
+{
+    uint64_t size;
+
+    if (!plain_header(data, at, length, limit, masked, &frame->payload, &size)
+        || size > length - frame->payload)
         return 0;
-    frame->payload = at + header;
-    frame->length = size;
+    frame->length = (size_t)size;
     return 1;
 }
 
@@ -185,20 +193,45 @@ void edgews_read_run(const uint8_t *data, size_t start, size_t length,
     run->ascii = (seen & HIGH_BITS) == 0;
 }
 
-void edgews_scan_run(const uint8_t *data, size_t start, size_t length,
-                     size_t limit, int masked, edgews_span *span)
+static inline void count_message(edgews_scanner *scanner, int opcode)
 {
-    frame_at frame;
+    scanner->texts += opcode == (FINAL_TEXT & 0x0F);
+    scanner->binaries += opcode == (FINAL_BINARY & 0x0F);
+}
 
-    span->consumed = start;
-    span->payload = span->frames = 0;
-    while (span->consumed < length
-           && (data[span->consumed] == FINAL_TEXT || data[span->consumed] == FINAL_BINARY)
-           && plain_frame(data, span->consumed, length, limit, masked, &frame)) {
-        span->consumed = frame.payload + frame.length;
-        span->payload += frame.length;
-        span->frames++;
+size_t edgews_scan(edgews_scanner *scanner, const uint8_t *data, size_t start, size_t length)
+{
+    size_t at = start;
+    size_t payload;
+    uint64_t size;
+
+    if (scanner->left > 0 && at < length) {
+        if (scanner->left > length - at) {
+            scanner->left -= length - at;
+            at = length;
+        } else {
+            at += (size_t)scanner->left;
+            scanner->left = 0;
+            count_message(scanner, scanner->ends);
+        }
     }
+    while (scanner->plain && at < length) {
+        int first = data[at] & ~scanner->ignored;
+        if ((first != FINAL_TEXT && first != FINAL_BINARY)
+            || !plain_header(data, at, length, scanner->limit, scanner->masked, &payload, &size))
+            break;
+        first &= 0x0F;
+        if (size > length - payload) {
+            scanner->left = size - (length - payload);
+            scanner->ends = first;
+            at = length;
+        } else {
+            at = payload + (size_t)size;
+            count_message(scanner, first);
+        }
+    }
+    scanner->bytes += at - start;
+    return at;
 }
 
 size_t edgews_build_masked(uint8_t *target, unsigned first, const uint8_t *payload,

@@ -33,12 +33,19 @@ typedef struct {
     uint8_t out[EDGEWS_RUN_BYTES];    /* payloads, a 0xFF behind each */
 } edgews_run;
 
-/* What looking at one run found. */
+/* What one direction of a relayed connection is scanned with: what may pass, where the
+ * stream is, and what was counted. */
 typedef struct {
-    size_t consumed; /* position behind the last frame of the run */
-    size_t payload;  /* sum of the payload lengths */
-    size_t frames;   /* how many frames the run has */
-} edgews_span;
+    uint64_t bytes;    /* scanned so far, headers included */
+    uint64_t texts;    /* messages that are over */
+    uint64_t binaries;
+    uint64_t left;     /* of the payload of the frame that is arriving */
+    uint64_t limit;    /* longest payload of a plain frame */
+    int masked;        /* 1 when frames have to be masked */
+    int ignored;       /* bits of the first byte that a plain frame may have or not */
+    int ends;          /* opcode of the message that ends with the frame that is arriving; or 0 */
+    int plain;         /* 0 when the next frame is not the kernel's to judge */
+} edgews_scanner;
 
 /* Copy `length` bytes, from `source + from` to `target + to`, masked with the four bytes
  * of `key`, of which byte `phase` (0-3) comes first. The two may be the very same place:
@@ -58,9 +65,10 @@ int64_t edgews_read_one(edgews_reader *reader, const uint8_t *data, size_t lengt
 void edgews_read_run(const uint8_t *data, size_t start, size_t length,
                      size_t limit, int masked, edgews_run *run);
 
-/* Find the same run, text and binary mixed, and touch no payload. */
-void edgews_scan_run(const uint8_t *data, size_t start, size_t length,
-                     size_t limit, int masked, edgews_span *span);
+/* Go through the rest of the frame that is arriving and the plain frames behind it, text
+ * and binary mixed, of which the last one may be incomplete, and touch no payload. Returns
+ * the position of the first byte that is anything else, or `length`. */
+size_t edgews_scan(edgews_scanner *scanner, const uint8_t *data, size_t start, size_t length);
 
 /* Write one masked frame: the opcode byte, the length, the four bytes of `key`
  * and the masked payload. `target` has room for `length` + 14 bytes. Returns the

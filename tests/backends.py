@@ -20,8 +20,8 @@ keys = st.sampled_from(KEYS) | st.binary(min_size=4, max_size=4)
 # -- the model
 
 
-def plain_frame(data: bytes, at: int, limit: int, masked: bool) -> tuple[bytes, int] | None:
-    """Return payload and end of the complete, final, unreserved data frame at `at`."""
+def plain_header(data: bytes, at: int, limit: int, masked: bool) -> tuple[int, int] | None:
+    """Return where the payload of the final, unreserved data frame at `at` begins, and its length."""
     head = data[at : at + 2]
     if len(head) < 2 or head[0] not in (0x81, 0x82) or (head[1] >= 0x80) is not masked:
         return None
@@ -35,10 +35,17 @@ def plain_frame(data: bytes, at: int, limit: int, masked: bool) -> tuple[bytes, 
         if length < least:
             return None
     body = at + size + (4 if masked else 0)
-    if length > limit or body + length > len(data):
+    return None if length > limit or body > len(data) else (body, length)
+
+
+def plain_frame(data: bytes, at: int, limit: int, masked: bool) -> tuple[bytes, int] | None:
+    """Return payload and end of such a frame that is complete."""
+    header = plain_header(data, at, limit, masked)
+    if header is None or sum(header) > len(data):
         return None
-    payload = data[body : body + length]
-    return xor(payload, data[body - 4 : body]) if masked else payload, body + length
+    body, end = header[0], sum(header)
+    payload = data[body:end]
+    return xor(payload, data[body - 4 : body]) if masked else payload, end
 
 
 def model_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[str] | list[bytes], int]:
@@ -55,15 +62,66 @@ def model_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[s
     return messages, at
 
 
-def model_scan(data: bytes, start: int, limit: int, masked: bool) -> tuple[int, int, int]:
-    """Return the number of frames, the sum of their payloads, and where they end."""
-    frames = total = 0
-    at = start
-    while found := plain_frame(data, at, limit, masked):
-        frames += 1
-        total += len(found[0])
-        at = found[1]
-    return frames, total, at
+class Scanned(NamedTuple):
+    """What a scan has found: counts, what is missing of the last frame, and where it came to."""
+
+    texts: int
+    binaries: int
+    bytes: int
+    left: int
+    ends: int
+    at: int
+
+
+def model_scan(data: bytes, start: int, limit: int, masked: bool) -> Scanned:
+    """Scan from the beginning of a frame on."""
+    counts = {0x1: 0, 0x2: 0}
+    at, left, ends = start, 0, 0
+    while left == 0 and (header := plain_header(data, at, limit, masked)):
+        opcode = data[at] & 0xF
+        left = max(0, sum(header) - len(data))
+        if left:
+            ends = opcode
+        else:
+            counts[opcode] += 1
+        at = sum(header) - left
+    return Scanned(counts[0x1], counts[0x2], at - start, left, ends, at)
+
+
+def scanned(backend: ModuleType, data: bytes, start: int, limit: int, masked: bool) -> Scanned:
+    """Scan from the beginning of a frame on, with a backend."""
+    scanner = backend.new_scanner(limit, masked, 0)
+    at = backend.scan(scanner, data, start, len(data))
+    return Scanned(scanner.texts, scanner.binaries, scanner.bytes, scanner.left, scanner.ends, at)
+
+
+def check_scan(backend: ModuleType, stream: Stream) -> None:
+    """Scan a stream as a whole, in two pieces, with a bit that does not count, and with nothing plain."""
+    data, start, limit, masked = stream
+    expected = model_scan(*stream)
+    assert scanned(backend, *stream) == expected
+    # Cut where a payload is: what is held of a header comes again, which is not the kernel's to do.
+    for cut in {start + (expected.at - start) // 2, expected.at}:
+        scanner = backend.new_scanner(limit, masked, 0)
+        first = backend.scan(scanner, data, start, cut)
+        last = backend.scan(scanner, data, first, len(data))
+        found = (scanner.texts, scanner.binaries, scanner.bytes, scanner.left)
+        assert (found, last) == (expected[:4], expected.at)
+    scanner = backend.new_scanner(limit, masked, 0x40)
+    if expected.at > start and expected.left == 0:
+        one = data[start : expected.at]
+        again = bytes([one[0] | 0x40]) + one[1:]
+        assert backend.scan(scanner, again, 0, len(again)) == len(again)
+        strict = backend.new_scanner(limit, masked, 0)
+        assert backend.scan(strict, again, 0, len(again)) == 0
+        strict.plain = False
+        assert backend.scan(strict, one, 0, len(one)) == 0
+        # The end of a fragmented message, and the end of a fragment that ends none.
+        for ends, texts, binaries in ((0x1, 1, 0), (0x2, 0, 1), (0, 0, 0)):
+            part = backend.new_scanner(limit, masked, 0)
+            part.plain, part.left, part.ends = False, len(one), ends
+            assert backend.scan(part, one, 0, len(one)) == len(one)
+            assert (part.texts, part.binaries, part.left) == (texts, binaries, 0)
 
 
 # -- streams

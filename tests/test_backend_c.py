@@ -21,8 +21,10 @@ from tests.backends import (
     check_one,
     check_pinning,
     check_run,
+    check_scan,
     keys,
     model_scan,
+    scanned,
     streams,
     take_one,
 )
@@ -48,7 +50,7 @@ LONGEST = RUN_BYTES - 1
 def test_what_ends_a_run(stream):
     check_run(backend_c, stream, LONGEST)
     check_one(backend_c, stream, RUN_BYTES)
-    assert backend_c.scan_run(*stream) == model_scan(*stream)
+    check_scan(backend_c, stream)
 
 
 @given(streams() | any_bytes)
@@ -60,7 +62,7 @@ def test_runs(stream):
 def test_both_backends_read_the_same(stream):
     """Whatever the bytes: these are all shorter than what ends a run in C."""
     assert backend_c.read_run(*stream) == backend_python.read_run(*stream)
-    assert backend_c.scan_run(*stream) == backend_python.scan_run(*stream) == model_scan(*stream)
+    assert scanned(backend_c, *stream) == scanned(backend_python, *stream) == model_scan(*stream)
     data = stream.data[stream.start :]
     assert take_one(backend_c, data, *stream[2:]) == take_one(backend_python, data, *stream[2:])
 
@@ -93,7 +95,7 @@ def test_runs_of_as_many_frames_as_fit(payload, opcode, masked, extra):
     count = RUN_FRAMES + extra
     data = frame(opcode, payload, key=KEY if masked else None) * count
     check_run(backend_c, Stream(data, 0, sys.maxsize, masked), LONGEST)
-    assert backend_c.scan_run(data, 0, sys.maxsize, masked) == (count, count * len(payload), len(data))
+    assert sum(scanned(backend_c, data, 0, sys.maxsize, masked)[:2]) == count
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -199,8 +201,8 @@ def test_threads_do_not_disturb_each_other():
 
 def test_scratches_are_used_again():
     data = frame(0x1, b"a") * 3
-    for scanned in (data, data[:-1], frame(0x1, b"\xff"), frame(0x1, b"a" * 5000), b""):
-        backend_c.read_run(scanned, 0, sys.maxsize, True)
+    for data_ in (data, data[:-1], frame(0x1, b"\xff"), frame(0x1, b"a" * 5000), b""):
+        backend_c.read_run(data_, 0, sys.maxsize, True)
     known = list(backend_c._free)
     backend_c.read_run(data, 0, sys.maxsize, True)
     backend_c.build_masked(0x81, b"a", KEY)

@@ -17,8 +17,8 @@ from tests.backends import (
     check_one,
     check_pinning,
     check_run,
+    check_scan,
     keys,
-    model_scan,
     streams,
 )
 from tests.wire import frame
@@ -28,7 +28,7 @@ from tests.wire import frame
 def test_what_ends_a_run(stream):
     check_run(backend_python, stream)
     check_one(backend_python, stream)
-    assert backend_python.scan_run(*stream) == model_scan(*stream)
+    check_scan(backend_python, stream)
 
 
 @given(streams() | any_bytes)
@@ -37,8 +37,8 @@ def test_runs(stream):
 
 
 @given(streams() | any_bytes)
-def test_spans(stream):
-    assert backend_python.scan_run(*stream) == model_scan(*stream)
+def test_scans(stream):
+    check_scan(backend_python, stream)
 
 
 @given(streams() | any_bytes)

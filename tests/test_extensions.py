@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgews.errors import HandshakeError
-from edgews.extensions import FIELD, Agreement, PerMessageDeflate, check_answer, choose, offer
+from edgews.extensions import (
+    FIELD,
+    Agreement,
+    PerMessageDeflate,
+    check_answer,
+    choose,
+    offer,
+    read_offers,
+)
 from edgews.headers import Headers, parse_extensions
 
 PLAIN = PerMessageDeflate(server_max_window_bits=15, client_max_window_bits=15)
@@ -375,3 +383,18 @@ def test_any_field_is_answered_or_a_handshake_error(values, wish):
         accepted, agreed = check_answer(field(*values), [wish] if wish else [])
         assert accepted in (None, wish)
         assert (accepted is None) is (agreed is None)
+
+
+@given(st.lists(wishes, max_size=4))
+def test_offers_are_read_as_the_wishes_that_they_were(several):
+    found = read_offers(field(*([offer(several)] if several else [])))
+    assert [offer([wish]) for wish in found] == [offer([wish]) for wish in several]
+
+
+def test_offers_that_are_none_are_left_out():
+    offers = "foo, permessage-deflate; 08, permessage-deflate; server_max_window_bits=9"
+    assert read_offers(field(offers)) == [
+        PerMessageDeflate(server_max_window_bits=9, client_max_window_bits=15)
+    ]
+    with pytest.raises(ValueError, match="expected"):
+        read_offers(field("a;;"))

@@ -66,18 +66,27 @@ LAYERS: dict[str, set[str]] = {
 COMPILED = {"_kernels"}
 
 WITHOUT_IO = ("A: values and wire format", "B: the protocol", "what the package exports", "C: sessions")
-# The gateway's policies, which the gateway tells what it saw and when.
+# What the gateway decides, and its policies; the gateway tells them what it saw and when.
 POLICIES = {
+    "accesslog",
     "cel",
+    "config",
     "connlimit",
+    "decisions",
     "expressions",
     "fields",
     "headers",
     "lists",
     "normalize",
+    "origins",
+    "positions",
     "ratelimit",
+    "relay",
+    "routing",
     "rules",
+    "scanner",
     "tokens",
+    "tunnel",
 }
 NO_IO = {"asyncio", "logging", "select", "selectors", "socket", "ssl", "threading", "time", "trio"}
 

@@ -39,11 +39,12 @@ if TYPE_CHECKING or BACKEND == "python":
         mask,
         mask_into,
         new_reader,
+        new_scanner,
         new_scratch,
         pin,
         read_one,
         read_run,
-        scan_run,
+        scan,
         take_scratch,
     )
 else:
@@ -54,11 +55,12 @@ else:
         mask,
         mask_into,
         new_reader,
+        new_scanner,
         new_scratch,
         pin,
         read_one,
         read_run,
-        scan_run,
+        scan,
         take_scratch,
     )
 
@@ -71,10 +73,11 @@ __all__ = [
     "mask",
     "mask_into",
     "new_reader",
+    "new_scanner",
     "new_scratch",
     "pin",
     "read_one",
     "read_run",
-    "scan_run",
+    "scan",
     "take_scratch",
 ]

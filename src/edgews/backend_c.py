@@ -14,11 +14,12 @@ __all__ = [
     "mask",
     "mask_into",
     "new_reader",
+    "new_scanner",
     "new_scratch",
     "pin",
     "read_one",
     "read_run",
-    "scan_run",
+    "scan",
     "take_scratch",
 ]
 
@@ -29,8 +30,8 @@ _LONGEST_HEADER = 14
 _SPLIT = 64
 
 read_one = lib.edgews_read_one
+scan = lib.edgews_scan
 _read_run = lib.edgews_read_run
-_scan_run = lib.edgews_scan_run
 _build_masked = lib.edgews_build_masked
 mask_into = lib.edgews_mask
 
@@ -65,6 +66,11 @@ def _scratch() -> Scratch:
 def new_reader(limit: int, masked: bool) -> Any:
     """Return what `read_one` accepts and counts for one connection."""
     return ffi.new("edgews_reader *", {"limit": limit, "masked": masked})
+
+
+def new_scanner(limit: int, masked: bool, ignored: int) -> Any:
+    """Return what `scan` goes through one direction of a relayed connection with."""
+    return ffi.new("edgews_scanner *", {"limit": limit, "masked": masked, "ignored": ignored, "plain": True})
 
 
 def decode(buffer: Any, size: int) -> str:
@@ -148,10 +154,3 @@ def _decode_each(octets: bytes, ends: list[int], at: int, masked: bool) -> tuple
             return texts, at
         at += header_size(end - begin, masked) + end - begin
         begin = end + 1
-
-
-def scan_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[int, int, int]:
-    """Find the plain frames from `start` on without touching a payload."""
-    span = ffi.new("edgews_span *")
-    _scan_run(data, start, len(data), limit, masked, span)
-    return span.frames, span.payload, span.consumed

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .frames import FINAL_BINARY, FINAL_TEXT, LEAST_64, LENGTH_16, LENGTH_64, MASK_BIT, encode_header
+from .frames import (
+    FINAL_BINARY,
+    FINAL_TEXT,
+    LEAST_64,
+    LENGTH_16,
+    LENGTH_64,
+    MASK_BIT,
+    OPCODE_BITS,
+    encode_header,
+)
 from .masking import KEY_SIZE
 
 _from_bytes = int.from_bytes
@@ -51,8 +60,8 @@ def build_masked(first: int, payload: bytes, key: bytes) -> bytes:
     return encode_header(first, len(payload), masked=True) + key + mask(payload, key)
 
 
-def _plain_frame(data: bytes, at: int, end: int, limit: int, masked: bool) -> tuple[int, int] | None:
-    """Return where the payload of the plain frame at `at` begins and ends, None if there is no such frame.
+def _plain_header(data: bytes, at: int, end: int, limit: int, masked: bool) -> tuple[int, int] | None:
+    """Return where the payload of the plain frame at `at` begins, and its length; None if there is none.
 
     The caller has looked at the first byte. RFC 6455 §5.2.
     """
@@ -68,10 +77,15 @@ def _plain_frame(data: bytes, at: int, end: int, limit: int, masked: bool) -> tu
         size = _from_bytes(data[at + 2 : at + 2 + wide], "big")
         if size < least:
             return None
-    stop = body + size
-    if size < 0 or size > limit or stop > end:
+    return None if size < 0 or size > limit else (body, size)
+
+
+def _plain_frame(data: bytes, at: int, end: int, limit: int, masked: bool) -> tuple[int, int] | None:
+    """Return where the payload of the plain frame at `at` begins and ends, None if it is not all there."""
+    header = _plain_header(data, at, end, limit, masked)
+    if header is None or sum(header) > end:
         return None
-    return body, stop
+    return header[0], sum(header)
 
 
 class Reader:
@@ -188,20 +202,76 @@ def read_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[list[st
     return (texts if text else messages), at
 
 
-def scan_run(data: bytes, start: int, limit: int, masked: bool) -> tuple[int, int, int]:
-    """Find the plain frames from `start` on, text and binary mixed, without touching a payload.
+class Scanner:
+    """What `scan` goes through one direction of a relayed connection with.
+
+    Attributes:
+        limit: the longest payload of a plain frame, in bytes.
+        masked: frames have to be masked.
+        ignored: bits of the first byte that a plain frame may have or not.
+        plain: false when the next frame is not the kernel's to judge.
+        left: how much of the payload is missing of the frame that is arriving.
+        ends: the opcode of the message that ends with that frame, or 0.
+        bytes: scanned so far, headers included.
+        texts, binaries: messages that are over.
+    """
+
+    __slots__ = ("binaries", "bytes", "ends", "ignored", "left", "limit", "masked", "plain", "texts")
+
+    def __init__(self, limit: int, masked: bool, ignored: int) -> None:
+        self.limit = limit
+        self.masked = masked
+        self.ignored = ignored
+        self.plain: bool | int = True
+        self.left = 0
+        self.ends = 0
+        self.bytes = 0
+        self.texts = 0
+        self.binaries = 0
+
+
+new_scanner = Scanner
+
+
+def _count_message(scanner: Scanner, opcode: int) -> None:
+    if opcode == FINAL_TEXT & OPCODE_BITS:
+        scanner.texts += 1
+    elif opcode == FINAL_BINARY & OPCODE_BITS:
+        scanner.binaries += 1
+
+
+def scan(scanner: Scanner, data: bytes, start: int, length: int) -> int:
+    """Go through `data[start:length]` without touching a payload, and count.
+
+    That is the rest of the frame that is arriving and the plain frames behind it, text and binary mixed, of
+    which the last one may be incomplete behind its header.
 
     Returns:
-        How many frames, the sum of their payload lengths, and the position behind the last one.
+        The position of the first byte that is anything else, or `length`.
     """
-    frames = total = 0
     at = start
-    end = len(data)
-    while at < end and data[at] in (FINAL_TEXT, FINAL_BINARY):
-        frame = _plain_frame(data, at, end, limit, masked)
+    if scanner.left and at < length:
+        step = min(scanner.left, length - at)
+        scanner.left -= step
+        at += step
+        if not scanner.left:
+            _count_message(scanner, scanner.ends)
+    while scanner.plain and at < length:
+        first = data[at] & ~scanner.ignored
+        frame = (
+            _plain_header(data, at, length, scanner.limit, scanner.masked)
+            if first in (FINAL_TEXT, FINAL_BINARY)
+            else None
+        )
         if frame is None:
             break
-        frames += 1
-        total += frame[1] - frame[0]
-        at = frame[1]
-    return frames, total, at
+        body, size = frame
+        first &= OPCODE_BITS
+        at = min(body + size, length)
+        if body + size > length:
+            scanner.left = body + size - length
+            scanner.ends = first
+        else:
+            _count_message(scanner, first)
+    scanner.bytes += at - start
+    return at

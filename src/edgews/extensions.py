@@ -165,6 +165,29 @@ def offer(wishes: Sequence[PerMessageDeflate]) -> str:
     return ", ".join(offers)
 
 
+def read_offers(headers: Headers) -> list[PerMessageDeflate]:
+    """Return a client's valid offers as wishes, to check someone else's answer against.
+
+    Raises:
+        ValueError: the field does not follow the grammar.
+
+    RFC 7692 §7.1.
+    """
+    wishes = []
+    for name, parameters in parse_extensions(headers.get(FIELD) or ""):
+        seen = _read(parameters) if name == NAME else None
+        if seen is not None:
+            wishes.append(
+                PerMessageDeflate(
+                    server_no_context_takeover="server_no_context_takeover" in seen,
+                    client_no_context_takeover="client_no_context_takeover" in seen,
+                    server_max_window_bits=_bits(seen, "server_max_window_bits"),
+                    client_max_window_bits=_bits(seen, "client_max_window_bits"),
+                )
+            )
+    return wishes
+
+
 def check_answer(
     headers: Headers, wishes: Sequence[PerMessageDeflate]
 ) -> tuple[PerMessageDeflate, Agreement] | tuple[None, None]:

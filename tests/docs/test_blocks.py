@@ -22,7 +22,7 @@ MARKS = {"docs/rules.md": pytest.mark.edge, "docs/uvicorn.md": pytest.mark.peers
 # What has a test of its own.
 ELSEWHERE = {"docs/from-wsproto.md"}
 # Blocks of these languages hold nothing that Python could run.
-OTHERS = {"", "c", "console", "http", "ini", "output", "sh", "text", "{eval-rst}"}
+OTHERS = {"", "c", "console", "http", "ini", "output", "sh", "text", "toml", "json", "{eval-rst}"}
 
 TIMEOUT = 120
 

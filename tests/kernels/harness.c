@@ -132,26 +132,28 @@ static void check_run(const uint8_t *data, size_t start, size_t length, size_t l
     compared++;
 }
 
+/* Scan all at once and in two pieces, and compare with the complete frames that are there. */
 static void check_scan(const uint8_t *data, size_t start, size_t length, size_t limit, int masked)
 {
-    edgews_span *span = malloc(sizeof *span);
-    size_t at = start, payload = 0, end = 0, frames = 0, total = 0;
+    size_t at = start, payload = 0, end = 0, frames = 0, cut = start + (length - start) / 2;
+    edgews_scanner whole = {.limit = limit, .masked = masked, .plain = 1};
+    edgews_scanner pieces = whole;
+    size_t stop = edgews_scan(&whole, data, start, length);
 
-    CHECK(span != NULL);
-    edgews_scan_run(data, start, length, limit, masked, span);
     while (at < length && reference_frame(data, length, at, limit, masked, &payload, &end)) {
         frames++;
-        total += end - payload;
         at = end;
     }
-    CHECK(span->frames == frames);
-    CHECK(span->payload == total);
-    CHECK(span->consumed == at);
-    free(span);
+    CHECK(whole.texts + whole.binaries == frames);
+    CHECK(whole.left > 0 ? stop == length && whole.ends > 0 : stop == at);
+    CHECK(whole.bytes == stop - start);
+    cut = edgews_scan(&pieces, data, start, cut);
+    CHECK(edgews_scan(&pieces, data, cut, length) == stop);
+    CHECK(pieces.texts == whole.texts && pieces.binaries == whole.binaries);
+    CHECK(pieces.left == whole.left && pieces.bytes == whole.bytes);
     compared++;
 }
 
-/* `out` has as much room as the frame needs, and none if there is no frame to read. */
 static void check_one(const uint8_t *data, size_t length, size_t limit, int masked)
 {
     edgews_reader *reader = malloc(sizeof *reader);

@@ -110,6 +110,7 @@ plain_runs = st.lists(
 )
 def test_runs(masked: bool, parts: list[tuple[int, bytes]], front: int, cut_off: int, limit: int) -> None:
     from edgews import backend_c, backend_python
+    from tests.backends import scanned
     from tests.wire import KEY, frame
 
     data = b"\x81" * front + b"".join(
@@ -130,9 +131,8 @@ def test_runs(masked: bool, parts: list[tuple[int, bytes]], front: int, cut_off:
                 at = after
             stories.append((found, at))
         assert stories[0] == stories[1]
-        assert backend_c.scan_run(data, start, limit, masked) == backend_python.scan_run(
-            data, start, limit, masked
-        )
+        stream = (data, start, limit, masked)
+        assert scanned(backend_c, *stream) == scanned(backend_python, *stream)
 
 
 def send_all(conn: Connection, story: list[str | bytes]) -> list[bytes]:

@@ -3,9 +3,9 @@
 Exit codes:
     0: all went well; the connection was closed with 1000, 1001 or no code; the doctor found nothing wrong.
     1: the connection failed, could not be opened, or was closed with any other code; the doctor found
-        something wrong.
+        something wrong; a configuration file has errors.
     2: the command cannot start: wrong arguments, an address that cannot be had, or a package that is missing.
-    130: Ctrl-C; for `edgews echo` it is the way to stop, with 0.
+    130: Ctrl-C; for `edgews echo`, `proxy` and `serve` it is the way to stop, with 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from edgews.cli import connect, doctor, echo
+from edgews.cli import connect, doctor, echo, gateway
 from edgews.cli.arguments import parser
 
 
@@ -36,4 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-_COMMANDS: dict[str, Callable[..., int]] = {"echo": echo.run, "connect": connect.run, "doctor": doctor.run}
+_COMMANDS: dict[str, Callable[..., int]] = {
+    "check": gateway.check,
+    "connect": connect.run,
+    "doctor": doctor.run,
+    "echo": echo.run,
+    "proxy": gateway.proxy,
+    "serve": gateway.serve,
+}

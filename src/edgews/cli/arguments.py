@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 import edgews
@@ -16,6 +17,7 @@ examples:
   edgews connect ws://127.0.0.1:8765/      type lines, see what comes; Ctrl-D closes
   echo hi | edgews connect wss://example.com/
   edgews doctor wss://example.com/         what is wrong with this server, and what to change
+  edgews proxy ws://127.0.0.1:9000         a gateway in front of this server
 
 `edgews COMMAND --help` has more of them.
 
@@ -23,7 +25,7 @@ exit codes:
   0    closed with 1000, 1001 or no code; nothing is wrong
   1    the connection failed or was refused; something is wrong
   2    wrong arguments, no such address, or a package is missing
-  130  Ctrl-C, except in `edgews echo`
+  130  Ctrl-C, except in `edgews echo`, `proxy` and `serve`
 """
 
 _ECHO_EXAMPLES = """\
@@ -61,6 +63,31 @@ What each finding means and what to change is in docs/doctor.md.
 """
 
 
+_PROXY_EXAMPLES = """\
+examples:
+  edgews proxy ws://127.0.0.1:9000                            on 127.0.0.1 port 8080
+  edgews proxy --listen 0.0.0.0:80 wss://chat.example.com     for everyone, to a server with TLS
+  edgews proxy --access-log - unix:/run/chat.sock             a line of JSON for each opening and end
+"""
+
+_SERVE_EXAMPLES = """\
+example of a file:
+  [[listen]]
+  address = "0.0.0.0:443"
+  certificate = "/etc/edgews/cert.pem"
+  key = "/etc/edgews/key.pem"
+
+  [[route]]
+  host = "example.com"
+  path = "/chat"
+  origins = ["ws://127.0.0.1:9000", "unix:/run/chat.sock"]
+  max_message_size = 65536
+
+SIGTERM and Ctrl-C close all connections with 1001 and stop, a second one stops at once. SIGHUP reads the file
+again. docs/gateway.md has all keys.
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser; `command` is the name of the command."""
     top = argparse.ArgumentParser(
@@ -76,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     _echo(commands)
     _connect(commands)
     _doctor(commands)
+    _gateway(commands)
     return top
 
 
@@ -159,6 +187,52 @@ def _doctor(commands: Any) -> None:
         help="also stay silent for so long, and see whether the connection is still there",
     )
     command.add_argument("--json", dest="as_json", action="store_true", help="print the report as JSON")
+
+
+def _gateway(commands: Any) -> None:
+    proxy = commands.add_parser(
+        "proxy",
+        help="relay to one server",
+        description="Relay WebSocket connections to a server, with limits, pings and a log.",
+        epilog=_PROXY_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    proxy.add_argument("origin", metavar="ORIGIN", help="ws://host:port, wss://host:port or unix:/path")
+    proxy.add_argument(
+        "--listen",
+        default="127.0.0.1:8080",
+        metavar="HOST:PORT",
+        help="address to listen on, or unix:/path (default: %(default)s)",
+    )
+    proxy.add_argument(
+        "--access-log",
+        default="off",
+        metavar="FILE",
+        help="where to log; -: the standard output (default: off)",
+    )
+    for name, help_, description in (
+        ("serve", "relay as a file says", "Relay WebSocket connections to servers, as a file says."),
+        (
+            "check",
+            "check the file of `serve`",
+            "Check the file of `edgews serve` as a whole, and do nothing.",
+        ),
+    ):
+        command = commands.add_parser(
+            name,
+            help=help_,
+            description=description,
+            epilog=_SERVE_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_argument(
+            "-c",
+            "--config",
+            type=Path,
+            default=Path("edgews.toml"),
+            metavar="FILE",
+            help="the file (default: %(default)s)",
+        )
 
 
 def _messages(command: argparse.ArgumentParser) -> None:

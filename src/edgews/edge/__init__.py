@@ -1,1 +1,1 @@
-"""The gateway: policies and what applies them to connections (extra `edgews[edge]`)."""
+"""The gateway: policies, and what relays connections and applies them (extra `edgews[edge]`)."""

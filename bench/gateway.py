@@ -1,0 +1,141 @@
+"""What a gateway in front of a WebSocket server costs: `python -m bench.gateway`.
+
+The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A
+figure is the CPU time of the gateway's own process for one message, there and back, in the median of several
+rounds. HAProxy takes part where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.echo.loads import Echoes
+from bench.echo.process import Server
+
+# Payload (bytes), connections, messages in flight on each.
+ROWS = {
+    "small": (32, 100, 1),
+    "large": (65536, 100, 1),
+    "flight": (32, 100, 32),
+}
+TITLES = {"small": "32 B x 100", "large": "64 KiB x 100", "flight": "32 B x 100, 32 in flight"}
+IDLE = 1000
+
+HAPROXY = """\
+global
+  nbthread 1
+  maxconn 8000
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 300s
+  timeout server 300s
+  timeout tunnel 300s
+frontend front
+  bind 127.0.0.1:{port}
+  default_backend back
+backend back
+  server origin 127.0.0.1:{origin}
+"""
+
+
+class Gateway:
+    """A gateway in a process of its own."""
+
+    def __init__(self, name: str, origin: int, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        if name == "haproxy":
+            file = folder / "haproxy.cfg"
+            file.write_text(HAPROXY.format(port=self.port, origin=origin))
+            command = ["haproxy", "-db", "-f", str(file)]
+        else:
+            command = [sys.executable, "-m", "edgews", "proxy", f"ws://127.0.0.1:{origin}"]
+            command += ["--listen", f"127.0.0.1:{self.port}"]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def cpu(self) -> float:
+        """Return the CPU time that the process has used, in seconds."""
+        tasks = Path(f"/proc/{self._process.pid}/task").iterdir()
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+    def resident(self) -> int:
+        """Return the resident memory of the process in bytes."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def measure(names: list[str], rounds: int, seconds: float, rows: list[str]) -> None:
+    origin = Server("edgews callbacks")
+    with tempfile.TemporaryDirectory() as folder:
+        gateways = {name: Gateway(name, origin.port, Path(folder)) for name in names}
+        for title in rows:
+            loads = {name: Echoes(gateways[name].port, *ROWS[title]) for name in names}
+            costs: dict[str, list[float]] = {name: [] for name in names}
+            for turn in range(rounds + 1):
+                for name in names:
+                    before = gateways[name].cpu()
+                    messages = loads[name].run(seconds)
+                    if turn:
+                        costs[name].append((gateways[name].cpu() - before) / messages)
+            for load in loads.values():
+                load.end()
+            show(TITLES[title], {name: statistics.median(times) * 1e6 for name, times in costs.items()}, "us")
+        sizes = {}
+        for name, gateway in gateways.items():
+            first = Echoes(gateway.port, 32, 50, 1)
+            before = gateway.resident()
+            idle = Echoes(gateway.port, 32, IDLE, 1)
+            sizes[name] = (gateway.resident() - before) / IDLE / 1024
+            first.end()
+            idle.end()
+        show("idle connection", sizes, "KiB")
+        for gateway in gateways.values():
+            gateway.end()
+    origin.end()
+
+
+def show(title: str, figures: dict[str, float], unit: str) -> None:
+    reference = figures.get("haproxy")
+    parts = [
+        f"{name} {figure:.2f} {unit}" + (f" ({figure / reference:.2f}x)" if reference else "")
+        for name, figure in figures.items()
+    ]
+    print(f"{title:28}" + "   ".join(parts), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of a round (default: %(default)s)")
+    parser.add_argument("--row", choices=ROWS, help="only this one")
+    options = parser.parse_args()
+    names = ["edgews", *(["haproxy"] if shutil.which("haproxy") else [])]
+    rows = [options.row] if options.row else list(ROWS)
+    measure(names, options.rounds, options.seconds, rows)
+
+
+if __name__ == "__main__":
+    main()

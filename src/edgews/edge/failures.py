@@ -1,0 +1,48 @@
+"""Why an origin could not be had, and what the client is told."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, frozen=True)
+class Failure:
+    """An answer of the gateway's own, with a short word for the log."""
+
+    status: int
+    cause: str
+    text: str
+
+
+CONNECT_TIMEOUT = Failure(504, "connect timeout", "The origin did not accept the connection in time")
+ANSWER_TIMEOUT = Failure(504, "answer timeout", "The origin did not answer the request in time")
+DRAINING = Failure(503, "draining", "The gateway is shutting down")
+FAULT = Failure(500, "fault of the gateway", "The gateway met an unexpected condition")
+NO_ROUTE = Failure(404, "no route", "No route leads there")
+OPEN_TIMEOUT = Failure(408, "open timeout", "The request did not come in time")
+
+
+def connect_failure(error: Exception) -> Failure:
+    """Return what to answer when no connection to an origin came about."""
+    match error:
+        case TimeoutError():
+            return CONNECT_TIMEOUT
+        case ssl.SSLCertVerificationError():
+            return Failure(502, "origin certificate", "The origin's certificate is not acceptable")
+        case ssl.SSLError() | ssl.CertificateError():
+            return Failure(502, "origin TLS", "TLS with the origin failed")
+        case socket.gaierror():
+            return Failure(502, "origin unknown", "The origin's name is not known")
+        case ConnectionRefusedError():
+            return Failure(502, "origin refused", "The origin refused the connection")
+        case FileNotFoundError():
+            return Failure(502, "origin missing", "The origin's socket does not exist")
+        case _:
+            return Failure(502, "origin unreachable", "The origin cannot be reached")
+
+
+def answer_failure(fault: str) -> Failure:
+    """Return what to answer when the origin's answer is none that may be passed on."""
+    return Failure(502, "origin answer", f"The origin's answer is not acceptable: {fault}")

@@ -1,0 +1,51 @@
+"""docs/gateway.md: the example is a configuration, and the table has every key with its default."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from edgews.edge.config import Config, Listen, Route, parse_config
+
+PAGE = (Path(__file__).parents[2] / "docs/gateway.md").read_text(encoding="utf-8")
+TABLES: dict[str, type[BaseModel]] = {"": Config, "listen.": Listen, "route.": Route}
+# What the table says in words.
+WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
+WORDS |= {"host and path": "", "every host": None}
+
+
+def rows() -> dict[str, str]:
+    """Return what the table says of the default of each key."""
+    found = {}
+    for line in PAGE.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 3 and re.fullmatch(r"(`[a-z_.]+`(, )?)+", cells[0]):
+            for key in re.findall(r"`([a-z_.]+)`", cells[0]):
+                found[key] = cells[1]
+    return found
+
+
+def test_the_example_is_a_configuration() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(parse_config(example).route) == 2
+
+
+def test_each_key_has_its_default() -> None:
+    keys = {
+        prefix + name: field
+        for prefix, table in TABLES.items()
+        for name, field in table.model_fields.items()
+        if name not in ("listen", "route")
+    }
+    assert set(rows()) == set(keys)
+    for key, says in rows().items():
+        default = keys[key].default
+        if says.startswith("`"):
+            assert default == says.strip('`"'), key
+        elif says.isdigit():
+            assert default == int(says), key
+        elif key not in ("listen.certificate", "listen.key"):
+            assert default == WORDS[says], key
