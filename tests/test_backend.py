@@ -47,8 +47,8 @@ def test_both_backends_have_the_same_functions():
         name for name, value in vars(backend_python).items()
         if inspect.isfunction(value) and value.__module__ == backend_python.__name__ and name[0] != "_"
     }  # fmt: skip
-    # A reader is a class, and the scratches that are not in use are a list's.
-    assert names == functions | {"new_reader", "take_scratch", "give_scratch"}
+    # A reader and a scanner are classes, and the scratches that are not in use are a list's.
+    assert names == functions | {"new_reader", "new_scanner", "take_scratch", "give_scratch"}
     module = import_module(f"edgews.backend_{BEST}")
     for name in functions:
         function = getattr(module, name)
