@@ -257,7 +257,7 @@ class AsyncioDriver(Driver):
     async def serving(
         self, handler: Callable[[Any], Coroutine[Any, Any, None]], **options: Any
     ) -> AsyncIterator[Serving]:
-        async with edgews.asyncio.serve(handler, HOST, 0, **options) as server:
+        async with edgews.asyncio.serve(handler, HOST, options.pop("port", 0), **options) as server:
             yield Serving(self, server, server.sockets[0].getsockname())
 
     async def close_server(self, server: Any, timeout: float | None, **how: Any) -> None:
@@ -318,7 +318,7 @@ class TrioDriver(Driver):
     async def serving(
         self, handler: Callable[[Any], Coroutine[Any, Any, None]], **options: Any
     ) -> AsyncIterator[Serving]:
-        async with edgews.trio.serve(handler, HOST, 0, **options) as server:
+        async with edgews.trio.serve(handler, HOST, options.pop("port", 0), **options) as server:
             listener: Any = server.listeners[0]
             while isinstance(listener, trio.SSLListener):
                 listener = listener.transport_listener
@@ -420,7 +420,8 @@ class SyncDriver(Driver):
     async def serving(
         self, handler: Callable[[Any], Coroutine[Any, Any, None]], **options: Any
     ) -> AsyncIterator[Serving]:
-        server = edgews.sync.serve(lambda ws: blocked(handler(ws)), HOST, 0, **options)
+        port = options.pop("port", 0)
+        server = edgews.sync.serve(lambda ws: blocked(handler(ws)), HOST, port, **options)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         with server:

@@ -273,3 +273,26 @@ async def test_nobody_listens(d: Driver) -> None:
     with pytest.raises(OSError, match=r"refused|failed|Connect"):
         async with d.connecting(f"ws://{HOST}:{address[1]}/"):
             pass
+
+
+async def test_two_servers_share_a_port(d: Driver) -> None:
+    """One takes over when the other is closed, and nobody is refused meanwhile."""
+
+    async def name(ws: Any) -> None:
+        await d.send(ws, "here")
+
+    async with d.serving(name, reuse_port=True) as first:
+        port = first.address[1]
+        async with d.serving(name, reuse_port=True, port=port) as second:
+            assert second.address == first.address
+            await first.close()
+            async with d.connecting(second.uri()) as ws:
+                assert await d.recv(ws, PATIENCE) == "here"
+
+
+async def test_a_port_that_is_taken(d: Driver) -> None:
+    async with d.serving(d.echo) as server:
+        for reuse_port in (False, True):
+            with pytest.raises(OSError, match="in use"):
+                async with d.serving(d.echo, port=server.address[1], reuse_port=reuse_port):
+                    pass

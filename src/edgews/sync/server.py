@@ -262,6 +262,7 @@ def serve(
     *,
     sock: socket.socket | None = None,
     ssl: tls.SSLContext | None = None,
+    reuse_port: bool = False,
     process_request: Callable[[Request], Response | None] | None = None,
     subprotocols: Sequence[str] = (),
     select_subprotocol: Callable[[Request], str | None] | None = None,
@@ -281,6 +282,7 @@ def serve(
         port: 0 lets the system choose; `Server.address` tells.
         sock: a listening socket to use instead, which then belongs to the server.
         ssl: the context for TLS, None for none.
+        reuse_port: share the port with other processes.
         process_request: called with each HTTP request, on the connection's thread. A `Response` is sent
             instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
             None is answered with 426.
@@ -312,11 +314,12 @@ def serve(
         timeouts=timeouts,
         max_connections=max_connections,
     )
-    return Server(handler, _listen(host, port or 0) if sock is None else sock, ssl=ssl, options=options)
+    listener = _listen(host, port or 0, reuse_port) if sock is None else sock
+    return Server(handler, listener, ssl=ssl, options=options)
 
 
-def _listen(host: str | None, port: int) -> socket.socket:
+def _listen(host: str | None, port: int, reuse_port: bool) -> socket.socket:
     family, *_, address = socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    return socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN)
+    return socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN, reuse_port=reuse_port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
@@ -39,6 +40,7 @@ class serve:
         port: 0 lets the system choose; `listeners` tell.
         listeners: of any kind, to use instead; they then belong to the server.
         ssl: the context for TLS, None for none.
+        reuse_port: share the port with other processes.
         process_request: called with each HTTP request, may be a coroutine function. A `Response` is sent
             instead of opening the connection; a plain HTTP request (`Request.is_upgrade` is False) that gets
             none is answered with 426.
@@ -68,6 +70,7 @@ class serve:
         *,
         listeners: Sequence[trio.abc.Listener[Any]] | None = None,
         ssl: tls.SSLContext | None = None,
+        reuse_port: bool = False,
         process_request: Callable[[Request], Response | Awaitable[Response | None] | None] | None = None,
         subprotocols: Sequence[str] = (),
         select_subprotocol: Callable[[Request], str | None] | None = None,
@@ -83,6 +86,7 @@ class serve:
         self._port = port
         self.listeners: list[trio.abc.Listener[Any]] = list(listeners or ())
         self._ssl = ssl
+        self._reuse_port = reuse_port
         self._options = ServerOptions(
             process_request=process_request,
             subprotocols=subprotocols,
@@ -158,7 +162,7 @@ class serve:
 
     async def __aenter__(self) -> serve:
         if not self.listeners:
-            self.listeners = list(await trio.open_tcp_listeners(self._port, host=self._host))
+            self.listeners = await _listening(self._host, self._port, self._reuse_port)
         if self._ssl is not None:
             context = self._ssl
             self.listeners = [trio.SSLListener(listener, context) for listener in self.listeners]
@@ -267,3 +271,22 @@ class serve:
             return ws._accept(self._options.choose(ws.request))
         ws._reject(response)
         return False
+
+
+async def _listening(host: str | None, port: int, reuse_port: bool) -> list[trio.abc.Listener[Any]]:
+    if not reuse_port:
+        return list(await trio.open_tcp_listeners(port, host=host))
+    # trio cannot be told, so this is what it does, with one option more.
+    listeners: list[trio.abc.Listener[Any]] = []
+    found = await trio.socket.getaddrinfo(
+        host, port, type=trio.socket.SOCK_STREAM, flags=trio.socket.AI_PASSIVE
+    )
+    try:
+        for family, *_, address in found:
+            sock = socket.create_server(address[:2], family=family, backlog=socket.SOMAXCONN, reuse_port=True)
+            listeners.append(trio.SocketListener(trio.socket.from_stdlib_socket(sock)))
+    except BaseException:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
+        raise
+    return listeners
