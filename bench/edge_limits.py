@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgews.edge.connlimit import ConnectionLimit, ConnectionLimiter, Kind, Plan
-from edgews.edge.ratelimit import RateLimit, RateLimiter
+from edgews.edge.policy.connlimit import ConnectionLimit, ConnectionLimiter, Kind, Plan
+from edgews.edge.policy.ratelimit import RateLimit, RateLimiter
 
 KEYS = 1_000_000
 CONNECTIONS = 100_000

@@ -11,12 +11,12 @@ import time
 import timeit
 from collections.abc import Callable
 
-from edgews.edge.cel import Expression, Scope
-from edgews.edge.expressions import functions
-from edgews.edge.fields import MessageFacts, UpgradeFacts
-from edgews.edge.lists import NetworkList, Networks, TextList
-from edgews.edge.normalize import normalize
-from edgews.edge.rules import Block, Drop, Log, RateLimit, Rule, Ruleset, Skip, Stage
+from edgews.edge.policy.cel import Expression, Scope
+from edgews.edge.policy.expressions import functions
+from edgews.edge.policy.fields import MessageFacts, UpgradeFacts
+from edgews.edge.policy.lists import NetworkList, Networks, TextList
+from edgews.edge.policy.normalize import normalize
+from edgews.edge.policy.rules import Block, Drop, Log, RateLimit, Rule, Ruleset, Skip, Stage
 from edgews.headers import Headers
 
 ROUNDS = 31

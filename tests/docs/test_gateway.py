@@ -8,7 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from edgews.edge.config import Config, Listen, Route, parse_config
+from edgews.edge.config.file import parse_config
+from edgews.edge.config.tables import Config, Listen, Route
 
 PAGE = (Path(__file__).parents[2] / "docs/gateway.md").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {"": Config, "listen.": Listen, "route.": Route}

@@ -16,10 +16,10 @@ from typing import Any
 
 import trustme
 
-from edgews.edge.accesslog import AccessLog
-from edgews.edge.config import check_values
-from edgews.edge.decisions import Policy
-from edgews.edge.server import Gateway
+from edgews.edge.config.file import check_values
+from edgews.edge.gateway.accesslog import AccessLog
+from edgews.edge.gateway.server import Gateway
+from edgews.edge.policy.decisions import Policy
 from tests import wire
 from tests.raw import TIMEOUT, Raw, check
 

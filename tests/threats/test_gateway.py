@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from edgews.edge.decisions import ALLOW, Facts, Refuse
+from edgews.edge.policy.decisions import ALLOW, Facts, Refuse
 from tests import wire
 from tests.edge.harness import Origin, eventually, running, switch, tunnel
 from tests.raw import TIMEOUT, Raw

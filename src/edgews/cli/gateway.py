@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgews.edge.config import Config
+    from edgews.edge.config.tables import Config
 
 
 def proxy(origin: str, listen: str, *, access_log: str) -> int:
     """Relay to one origin until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("proxy"):
         return 2
-    from edgews.edge.config import ConfigError, check_values
+    from edgews.edge.config.faults import ConfigError
+    from edgews.edge.config.file import check_values
 
     values = {
         "listen": [{"address": listen}],
@@ -33,7 +34,8 @@ def serve(config: Path) -> int:
     """Serve what a file says until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("serve"):
         return 2
-    from edgews.edge.config import ConfigError, load_config
+    from edgews.edge.config.faults import ConfigError
+    from edgews.edge.config.file import load_config
 
     try:
         loaded = load_config(config)
@@ -47,8 +49,9 @@ def check(config: Path) -> int:
     """Check a file; return 0 if nothing is wrong with it."""
     if not _available("check"):
         return 2
-    from edgews.edge.config import ConfigError, load_config
-    from edgews.edge.tls import contexts
+    from edgews.edge.config.faults import ConfigError
+    from edgews.edge.config.file import load_config
+    from edgews.edge.gateway.tls import contexts
 
     try:
         contexts(load_config(config))
@@ -69,6 +72,6 @@ def _available(command: str) -> bool:
 
 
 def _run(command: str, config: Config, file: Path | None) -> int:
-    from edgews.edge.run import run
+    from edgews.edge.gateway.run import run
 
     return run(command, config, file)

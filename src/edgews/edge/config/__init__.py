@@ -1,0 +1,1 @@
+"""What `edgews.toml` may say, checked as a whole. Sans-IO, but for reading that one file."""

@@ -1,0 +1,90 @@
+"""What is wrong with a file: each mistake with its line, its key and what should stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .positions import Path as KeyPath
+from .positions import line_of
+
+
+@dataclass(slots=True, frozen=True)
+class Fault:
+    """Something that is wrong with a file.
+
+    Attributes:
+        line: counted from 1; 0 where it is not the fault of one line.
+        key: such as `route[0].origins[1]`; empty for the file as a whole.
+        expected: what should stand there.
+    """
+
+    line: int
+    key: str
+    expected: str
+
+
+class ConfigError(Exception):
+    """A file that cannot be used, with all its faults; their texts have no values, which may be secret."""
+
+    def __init__(self, file: str, faults: list[Fault]) -> None:
+        self.file = file
+        self.faults = faults
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """Return one line for each fault: file, line, key, what was expected."""
+        return [
+            ":".join([self.file, *([str(fault.line)] if fault.line else [])])
+            + ": "
+            + (f"{fault.key}: " if fault.key else "")
+            + fault.expected
+            for fault in self.faults
+        ]
+
+
+# What pydantic calls a mistake -> what was expected, with its own words in between.
+_EXPECTED: Final = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": 'a number, or "off" where that is allowed',
+    "list_type": "a list",
+    "model_type": "a table",
+    "too_short": "at least one",
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "one of {expected}",
+    "value_error": "{error}",
+}
+
+
+def fault_of(text: str, details: Any, known: Iterable[str]) -> Fault:
+    """Say what pydantic found, in words for whoever wrote the file.
+
+    Args:
+        text: the file.
+        details: one of pydantic's errors.
+        known: the keys of the table where one was found that is none of them.
+    """
+    path = tuple(details["loc"])
+    if details["type"] == "extra_forbidden":
+        return Fault(line_of(text, path), key_of(path), f"no such key here; known are {', '.join(known)}")
+    if details["type"] == "missing":
+        return Fault(line_of(text, path[:-1]), key_of(path), "this key is missing")
+    expected = str(_EXPECTED.get(details["type"], details["msg"])).format_map(details.get("ctx") or {})
+    return Fault(line_of(text, path), key_of(path), f"expected {expected}")
+
+
+def key_of(path: KeyPath) -> str:
+    """Write a path as people do: `route[0].origins`."""
+    written = ""
+    for step in path:
+        if isinstance(step, int):
+            written += f"[{step}]"
+        else:
+            written += f".{step}" if written else step
+    return written

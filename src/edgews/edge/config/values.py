@@ -1,0 +1,85 @@
+"""Values of `edgews.toml`: what one key may have, and what is said of one that has something else."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from edgews.edge.forwarding.origins import parse_origin
+from edgews.headers import is_token
+
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
+_SEGMENTS = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
+
+
+def _seconds(value: object) -> object:
+    return None if value == "off" else value
+
+
+def _host(value: str) -> str:
+    host = value.lower()
+    if not _HOST.fullmatch(host):
+        raise ValueError("a host name such as example.com, or *.example.com")
+    return host
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/") or not _SEGMENTS.fullmatch(value):
+        raise ValueError("a path such as /chat, without escapes, queries and empty segments")
+    return value
+
+
+def _address(value: str) -> str:
+    parse_address(value)
+    return value
+
+
+def _origin(value: str) -> str:
+    parse_origin(value)
+    return value
+
+
+def _prefix(value: str) -> str:
+    if not is_token(value) or not value.endswith("-"):
+        raise ValueError("the beginning of a header name, with a hyphen at its end, such as X-Edgews-")
+    return value
+
+
+class Table(BaseModel):
+    """A table of the file: it has the keys that are listed, with values of just these types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+Seconds: TypeAlias = Annotated[float, Field(gt=0, lt=1e9)]
+# "off" is the absence of a timer.
+MaybeSeconds: TypeAlias = Annotated[Annotated[float, Field(gt=0, lt=1e9)] | None, BeforeValidator(_seconds)]
+Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 40)]
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+Host: TypeAlias = Annotated[str, AfterValidator(_host)]
+Path: TypeAlias = Annotated[str, AfterValidator(_path)]
+OriginText: TypeAlias = Annotated[str, AfterValidator(_origin)]
+HeaderPrefix: TypeAlias = Annotated[str, AfterValidator(_prefix)]
+
+
+def parse_address(text: str) -> tuple[str, int] | str:
+    """Return host and port, or the path of a Unix socket.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/"):
+            raise ValueError("host:port, [IPv6]:port or unix:/path")
+        return path
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        colon = ""
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise ValueError("host:port, [IPv6]:port or unix:/path")
+    return host, int(port)

@@ -1,0 +1,1 @@
+"""The gateway at work, on asyncio."""

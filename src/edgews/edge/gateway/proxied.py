@@ -1,0 +1,343 @@
+"""One relayed connection on asyncio; what is to happen is decided in `relay` and `tunnel`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from edgews.edge.forwarding.handshake import (
+    check_switch,
+    check_upgrade,
+    client_response,
+    origin_request,
+    own_response,
+)
+from edgews.edge.forwarding.origins import Origin
+from edgews.edge.policy.decisions import Refuse
+from edgews.edge.relay.tunnel import Tunnel
+from edgews.errors import HandshakeError
+from edgews.events import Request, Response
+from edgews.http1 import RequestReader, ResponseReader, encode_response
+from edgews.states import Transport
+
+from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
+from .streams import ClientStream, OriginStream, Stream, half_close
+
+if TYPE_CHECKING:
+    from .server import Gateway, Route
+
+_log = logging.getLogger("edgews.edge")
+
+# What a client may send before its connection is open (bytes); then it has to wait.
+_EARLY: Final = 64 * 1024
+
+
+class Proxied:
+    """A client's connection, and the origin's behind it."""
+
+    __slots__ = (
+        "_answered",
+        "_dialling",
+        "_due",
+        "_early",
+        "_reader",
+        "_timer",
+        "client",
+        "gateway",
+        "loop",
+        "opened",
+        "origin",
+        "origin_stream",
+        "peername",
+        "ray",
+        "request",
+        "route",
+        "secure",
+        "started",
+        "tunnel",
+    )
+
+    def __init__(self, gateway: Gateway, *, secure: bool) -> None:
+        self.gateway = gateway
+        self.secure = secure
+        self.loop = gateway.loop
+        self.client = ClientStream(self)
+        self.origin_stream: OriginStream | None = None
+        self.tunnel: Tunnel | None = None
+        self.request: Request | None = None
+        self.route: Route | None = None
+        self.origin: Origin | None = None
+        self.ray = gateway.new_ray()
+        self.peername = ""
+        self.started = self.opened = self.loop.time()
+        self._reader: RequestReader | None = RequestReader(gateway.limits)
+        self._early = b""
+        self._answered = False
+        self._dialling: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    # The opening handshake
+
+    def came(self) -> None:
+        """Take a new client."""
+        transport = self.client.transport
+        assert transport is not None
+        peer = transport.get_extra_info("peername")
+        self.peername = peer[0] if isinstance(peer, tuple) else ""
+        self.gateway.came(self)
+        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+
+    def _too_late(self) -> None:
+        self._timer = None
+        self.refuse(OPEN_TIMEOUT)
+
+    def asked(self, data: bytes) -> None:
+        """Take what the client sends before the connection is open."""
+        reader = self._reader
+        if self._answered:
+            # Of no use any more, but unread it would turn the end of the stream into a reset.
+            return
+        if reader is None:
+            self._early += data
+            if len(self._early) > _EARLY:
+                self.client.listen(False)
+            return
+        try:
+            complete = reader.feed(data)
+            if complete is None:
+                return
+            self._reader = None
+            self.request, self._early = complete
+            check_upgrade(self.request, self._early)
+        except HandshakeError as error:
+            self._reader = None
+            fields = (*error.headers, *self._ray_field())
+            self._answer(own_response(error.status, str(error), fields), str(error))
+            return
+        self._stop_timer()
+        found = self.gateway.admit(self)
+        if isinstance(found, (Failure, Refuse)):
+            self.refuse(found)
+        else:
+            self.route = found
+            self._dialling = self.loop.create_task(self._open(self.request, found))
+            self._dialling.add_done_callback(self._dialled)
+
+    def _dialled(self, task: asyncio.Task[None]) -> None:
+        """Let go of the task; a fault of ours is no reason to keep the client waiting."""
+        self._dialling = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("cannot open %s", self.ray, exc_info=error)
+            self.refuse(FAULT)
+
+    async def _open(self, request: Request, route: Route) -> None:
+        """Find an origin, ask it, and open the tunnel or pass its refusal on."""
+        asked = origin_request(
+            request,
+            client=self.peername,
+            secure=self.secure,
+            ray=self.ray,
+            prefix=self.gateway.header_prefix,
+        )
+        reader = ResponseReader(self.gateway.limits)
+        head = reader.request(asked)
+        failure = await self._connect(route, reader)
+        if failure is not None:
+            self.refuse(failure)
+            return
+        stream = self.origin_stream
+        assert stream is not None
+        stream.write(head)
+        try:
+            async with asyncio.timeout(route.answer_timeout):
+                response, behind = await stream.answer
+            deflate = response.status == 101 and check_switch(asked, response)
+        except TimeoutError:
+            self.refuse(ANSWER_TIMEOUT)
+        except HandshakeError as error:
+            self.refuse(answer_failure(str(error)))
+        else:
+            passed_on = client_response(response, ((f"{self.gateway.header_prefix}Ray", self.ray),))
+            if response.status == 101:
+                self._join(route, stream, deflate, passed_on, behind)
+            else:
+                self._answer(passed_on, "refused by the origin")
+
+    async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
+        """Connect to the first origin that can be reached."""
+        failure = connect_failure(OSError())
+        for origin in route.pool.candidates():
+            stream = OriginStream(self, reader)
+            self.origin, self.origin_stream = origin, stream
+            origin.active += 1
+            try:
+                async with asyncio.timeout(route.connect_timeout):
+                    await route.connect(self.loop, origin, stream)
+            except OSError as error:
+                origin.active -= 1
+                origin.failures += 1
+                self.origin = self.origin_stream = None
+                failure = connect_failure(error)
+            except asyncio.CancelledError:
+                stream.abort()
+                raise
+            else:
+                origin.failures = 0
+                return None
+        return failure
+
+    def _join(
+        self, route: Route, stream: OriginStream, deflate: bool, response: Response, behind: bytes
+    ) -> None:
+        """Open the tunnel. What either side has sent early goes through it first."""
+        self.client.write(encode_response(response))
+        tunnel = self.tunnel = Tunnel(
+            deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
+        )
+        self.opened = self.loop.time()
+        tunnel.start(self.opened)
+        self.client.join(tunnel.client, stream)
+        stream.join(tunnel.origin, self.client)
+        self.gateway.opened(self)
+        self.client.listen(True)
+        stream.listen(True)
+        early, self._early = self._early, b""
+        if early:
+            self.client.data_received(early)
+        if behind:
+            stream.data_received(behind)
+        self._advance()
+
+    def refuse(self, failure: Failure | Refuse) -> None:
+        """Answer the client with a refusal of the gateway's."""
+        if isinstance(failure, Failure):
+            self._answer(own_response(failure.status, failure.text, self._ray_field()), failure.cause)
+        else:
+            fields = (*failure.headers, *self._ray_field())
+            self._answer(own_response(failure.status, failure.body, fields), failure.reason)
+
+    def _ray_field(self) -> tuple[tuple[str, str], ...]:
+        return ((f"{self.gateway.header_prefix}Ray", self.ray),)
+
+    def _answer(self, response: Response, cause: str) -> None:
+        """Send an answer that opens nothing, and end both streams."""
+        self._stop_timer()
+        self.client.write(encode_response(response))
+        self.gateway.refused(self, response.status, cause)
+        self._answered = True
+        self._reader = None
+        self._early = b""
+        self.client.listen(True)
+        if self.origin_stream is not None:
+            self.origin_stream.abort()
+        transport = self.client.transport
+        if transport is not None and transport.can_write_eof() and not transport.is_closing():
+            half_close(transport)
+        else:
+            self.client.close()
+        self._timer = self.loop.call_later(self.gateway.linger, self.client.abort)
+
+    # The tunnel
+
+    def passed(self, stream: Stream, data: bytes) -> None:
+        """Take what a scanner lets pass, when something else has happened."""
+        assert self.tunnel is not None
+        assert stream.leg is not None
+        self.tunnel.passed(stream.leg, data, self.loop.time())
+        self._advance()
+
+    def ended(self, stream: Stream) -> None:
+        """Take the end of a byte stream."""
+        if self.tunnel is not None and stream.leg is not None:
+            self.tunnel.ended(stream.leg, self.loop.time())
+            self._advance()
+        elif stream is self.client:
+            self._hung_up()
+
+    def lost(self, stream: Stream) -> None:
+        """Take the end of a byte stream in both directions."""
+        if self.tunnel is not None and stream.leg is not None:
+            self.tunnel.ended(stream.leg, self.loop.time(), lost=True)
+            self._advance()
+        elif stream is self.client:
+            self._hung_up()
+        self._gone()
+
+    def _hung_up(self) -> None:
+        """The client has gone before the connection was open."""
+        self._stop_timer()
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self.origin_stream is not None:
+            self.origin_stream.abort()
+        self.client.close()
+
+    def finish(self, code: int, reason: str) -> None:
+        """End the connection for a reason of the gateway's."""
+        if self.tunnel is None:
+            self._hung_up()
+        else:
+            self.tunnel.finish(code, reason, self.loop.time())
+            self._advance()
+
+    def abort(self) -> None:
+        """Drop everything now."""
+        if self.tunnel is not None:
+            self.tunnel.abort("dropped by the gateway")
+        self._hung_up()
+        self.client.abort()
+
+    def _advance(self) -> None:
+        """Do with both streams what the tunnel says."""
+        tunnel = self.tunnel
+        stream = self.origin_stream
+        assert tunnel is not None
+        assert stream is not None
+        for side, leg in ((self.client, tunnel.client), (stream, tunnel.origin)):
+            side.write(leg.data_to_send())
+            transport = side.transport
+            if transport is None or transport.is_closing():
+                continue
+            if leg.transport is Transport.CLOSE:
+                transport.close()
+                if transport.get_write_buffer_size():
+                    self.loop.call_later(self.gateway.linger, transport.abort)
+            elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
+                half_close(transport)
+        if tunnel.over:
+            self._stop_timer()
+        else:
+            self._schedule(tunnel.next_timeout())
+
+    def _schedule(self, due: float) -> None:
+        if self._timer is not None:
+            # One that comes too early does no harm: it looks, and is set anew.
+            if self._due <= due:
+                return
+            self._stop_timer()
+        if due < float("inf"):
+            self._due = due
+            self._timer = self.loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        assert self.tunnel is not None
+        self.tunnel.handle_timeout(self.loop.time())
+        self._advance()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _gone(self) -> None:
+        """Forget the connection once both streams are gone."""
+        stream = self.origin_stream
+        if self.client.lost and (stream is None or stream.transport is None or stream.lost):
+            self._stop_timer()
+            if self.origin is not None:
+                self.origin.active -= 1
+            self.gateway.gone(self)
+            self.origin = None

@@ -1,0 +1,168 @@
+"""The two byte streams of a relayed connection, as protocols of asyncio: read, scan, write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, cast
+
+from edgews.edge.relay.tunnel import Leg
+from edgews.errors import HandshakeError
+from edgews.events import Response
+from edgews.http1 import ResponseReader
+
+if TYPE_CHECKING:
+    from .proxied import Proxied
+
+# What waits for a peer that does not read, before the other one has to wait (bytes).
+HIGH_WATER: Final = 128 * 1024
+
+
+class Stream(asyncio.Protocol):
+    """One of the two byte streams."""
+
+    __slots__ = ("_peer_write", "_scan", "leg", "lost", "owner", "peer", "transport")
+
+    def __init__(self, owner: Proxied) -> None:
+        self.owner = owner
+        self.transport: asyncio.Transport | None = None
+        self.lost = False
+        # Once there is a tunnel:
+        self.leg: Leg | None = None
+        self.peer: Stream | None = None
+        self._scan: Callable[[bytes], bytes | None] | None = None
+        self._peer_write: Callable[[bytes], object] | None = None
+
+    def join(self, leg: Leg, peer: Stream) -> None:
+        """Relay from now on."""
+        assert peer.transport is not None
+        self.leg = leg
+        self.peer = peer
+        self._scan = leg.scanner.scan
+        self._peer_write = peer.transport.write
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's have no class in common with asyncio's.
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER)
+
+    def data_received(self, data: bytes) -> None:
+        scan = self._scan
+        if scan is None:
+            self.early(data)
+            return
+        passes = scan(data)
+        if passes is None:
+            self._peer_write(data)  # type: ignore[misc]
+        else:
+            self.owner.passed(self, passes)
+
+    def early(self, data: bytes) -> None:
+        """Take bytes that come before the tunnel is open."""
+        raise NotImplementedError
+
+    def eof_received(self) -> bool:
+        self.owner.ended(self)
+        # With TLS the transport closes itself in any case, and complains about another wish.
+        return self.transport is not None and self.transport.can_write_eof()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+        if self.peer is not None:
+            self.peer.listen(True)
+        self.owner.lost(self)
+
+    def pause_writing(self) -> None:
+        if self.peer is not None:
+            self.peer.listen(False)
+
+    def resume_writing(self) -> None:
+        if self.peer is not None:
+            self.peer.listen(True)
+
+    def listen(self, reading: bool) -> None:
+        """Read on, or have the sender wait."""
+        if self.leg is not None:
+            self.leg.paused = not reading
+        if self.transport is not None and not self.transport.is_closing():
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def write(self, data: bytes) -> None:
+        """Write, if anybody is there."""
+        if data and self.transport is not None and not self.lost:
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Close the stream once what was written is out."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Drop the stream."""
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class ClientStream(Stream):
+    """The client's byte stream: first its request, then frames."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.owner.came()
+
+    def early(self, data: bytes) -> None:
+        self.owner.asked(data)
+
+
+class OriginStream(Stream):
+    """The origin's byte stream: first its answer, then frames."""
+
+    __slots__ = ("_reader", "answer")
+
+    def __init__(self, owner: Proxied, reader: ResponseReader) -> None:
+        super().__init__(owner)
+        self._reader = reader
+        # The answer and the bytes behind it.
+        self.answer: asyncio.Future[tuple[Response, bytes]] = owner.loop.create_future()
+        # Nobody may be there any more who asks why there is none.
+        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+
+    def early(self, data: bytes) -> None:
+        self._feed(data, False)
+
+    def _feed(self, data: bytes, eof: bool) -> None:
+        if self.answer.done():
+            return
+        try:
+            complete = self._reader.feed(data, eof)
+        except HandshakeError as error:
+            self.answer.set_exception(error)
+            return
+        if complete is not None:
+            # What follows waits until somebody is there to take it.
+            self.listen(False)
+            self.answer.set_result(complete)
+
+    def eof_received(self) -> bool:
+        if self._scan is None:
+            self._feed(b"", True)
+        return super().eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._scan is None:
+            self._feed(b"", True)
+        super().connection_lost(exc)
+
+
+def half_close(transport: asyncio.Transport) -> None:
+    """Write nothing more there, and read on."""
+    try:
+        transport.write_eof()
+    except OSError:
+        # The peer has reset the connection, and nobody reads who would notice.
+        transport.abort()

@@ -1,0 +1,1 @@
+"""What may be decided about a connection: values in, a decision out, the clock an argument. Sans-IO."""

@@ -1,0 +1,1 @@
+"""Frames on their way through: scanned, and passed on as they came. Sans-IO."""

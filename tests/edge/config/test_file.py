@@ -1,0 +1,169 @@
+"""What `edgews.toml` may say, and what is said about one that may not be used."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgews.edge.config.faults import ConfigError, Fault
+from edgews.edge.config.file import load_config, parse_config
+from edgews.edge.config.tables import Config, Route
+
+GOOD = """\
+access_log = "off"
+drain_time = 3
+
+[[listen]]
+address = "127.0.0.1:8080"
+
+[[listen]]
+address = "[::1]:8443"
+certificate = "cert.pem"
+key = "key.pem"
+
+[[route]]
+host = "Example.com"
+path = "/chat"
+origins = ["ws://127.0.0.1:9000", "unix:/run/chat.sock"]
+max_message_size = 65536
+idle_timeout = 60
+ping_interval = "off"
+"""
+
+
+def faults(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "x.toml")
+    assert str(caught.value).splitlines() == caught.value.lines()
+    return caught.value.lines()
+
+
+def test_a_good_file():
+    config = parse_config(GOOD)
+    assert config.listen[1].certificate == "cert.pem"
+    assert config.drain_time == 3.0
+    assert parse_config('header_prefix = "X-My-"\n' + GOOD).header_prefix == "X-My-"
+
+
+def test_all_faults_are_named_at_once_with_line_key_and_what_was_expected():
+    assert faults(
+        """\
+drain_time = -1
+unknown = 1
+[[listen]]
+address = "nowhere"
+[[route]]
+origins = ["ws://127.0.0.1:9000",
+  "http://127.0.0.1"]
+host = "exa mple"
+path = "chat"
+max_message_size = "big"
+ping_interval = 0
+colour = "red"
+[[route]]
+name = 7
+"""
+    ) == [
+        "x.toml:1: drain_time: expected 0 or more",
+        f"x.toml:2: unknown: no such key here; known are {', '.join(Config.model_fields)}",
+        "x.toml:4: listen[0].address: expected host:port, [IPv6]:port or unix:/path",
+        "x.toml:6: route[0].origins[1]: expected ws://host:port, wss://host:port or unix:/path",
+        "x.toml:8: route[0].host: expected a host name such as example.com, or *.example.com",
+        "x.toml:9: route[0].path: expected a path such as /chat, without escapes, queries and empty segments",
+        "x.toml:10: route[0].max_message_size: expected a whole number",
+        "x.toml:11: route[0].ping_interval: expected more than 0",
+        f"x.toml:12: route[0].colour: no such key here; known are {', '.join(Route.model_fields)}",
+        "x.toml:13: route[1].origins: this key is missing",
+        "x.toml:14: route[1].name: expected a string",
+    ]
+
+
+def test_contradictions():
+    assert faults(
+        GOOD
+        + """
+[[listen]]
+address = "127.0.0.1:8080"
+key = "secret.pem"
+[[listen]]
+address = ":80"
+certificate = "c"
+[[route]]
+host = "example.com"
+path = "/chat/"
+origins = ["ws://a"]
+max_frame_size = 2097152
+"""
+    ) == [
+        "x.toml:21: listen[2].address: each address once",
+        "x.toml:22: listen[2].key: certificate beside it: TLS needs both",
+        "x.toml:25: listen[3].certificate: key beside it: TLS needs both",
+        "x.toml:26: route[1]: another host or path: an earlier route has the same",
+        "x.toml:30: route[1].max_frame_size: at most max_message_size",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "x.toml:1: listen: this key is missing"),
+        ("route = 1\nlisten = []", "x.toml:1: route: expected a list"),
+        ("listen = [1]\nroute=[]", "x.toml:1: listen[0]: expected a table"),
+        (
+            "header_prefix = 'X Y-'",
+            "x.toml:1: header_prefix: expected the beginning of a header name, with a hyphen",
+        ),
+        (
+            "header_prefix = 'X'",
+            "x.toml:1: header_prefix: expected the beginning of a header name, with a hyphen",
+        ),
+        ("loop = 'trio'", "x.toml:1: loop: expected one of 'auto', 'asyncio' or 'uvloop'"),
+        ("max_connections = 1.5", "x.toml:1: max_connections: expected a whole number"),
+        ("max_header_size = 99999999999999", "x.toml:1: max_header_size: expected at most"),
+        ("open_timeout = inf", "x.toml:1: open_timeout: expected less than"),
+        ("open_timeout = nan", "x.toml:1: open_timeout: expected "),
+    ],
+)
+def test_one_fault(text, line):
+    assert any(found.startswith(line) for found in faults(text)), faults(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a = 1\nb = \n", 2), ("a = 1\na = 2", 2), ('a = """\n\n', 3), ("[a\n", 1)],
+)
+def test_what_is_no_toml(text, line):
+    (found,) = faults(text)
+    assert found.startswith(f"x.toml:{line}: TOML: ")
+    assert "(at" not in found
+
+
+lines = st.lists(st.sampled_from([*GOOD.splitlines(), "x", "[", '"', "= 1"]), max_size=12).map("\n".join)
+
+
+@given(st.text(max_size=200) | lines)
+def test_any_text_is_a_configuration_or_an_error_without_its_values(text):
+    text = text.replace("127.0.0.1:9000", "secret")
+    failure: ConfigError | None = None
+    try:
+        parse_config(text)
+    except ConfigError as error:
+        failure = error
+    if failure is not None:
+        assert failure.faults
+        assert "secret" not in str(failure)
+
+
+def test_files(tmp_path):
+    good = tmp_path / "good.toml"
+    good.write_text(GOOD)
+    assert load_config(good) == parse_config(GOOD, str(good))
+    assert load_config(good).file == str(good)
+    assert load_config(good).fault(("listen", 1, "key"), "x") == Fault(10, "listen[1].key", "x")
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b"a = 1\nb = '\xe4'")
+    with pytest.raises(ConfigError, match=r"latin.toml:2: TOML is written in UTF-8"):
+        load_config(latin)
+    with pytest.raises(ConfigError, match=r"none.toml: cannot be read: No such file"):
+        load_config(tmp_path / "none.toml")
