@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,17 +62,19 @@ _EXPECTED: Final = {
 }
 
 
-def fault_of(text: str, details: Any, known: Iterable[str]) -> Fault:
+def fault_of(text: str, details: Any, known: Callable[[KeyPath], Iterable[str]]) -> Fault:
     """Say what pydantic found, in words for whoever wrote the file.
 
     Args:
         text: the file.
         details: one of pydantic's errors.
-        known: the keys of the table where one was found that is none of them.
+        known: returns the keys of the table that a path leads into.
     """
     path = tuple(details["loc"])
     if details["type"] == "extra_forbidden":
-        return Fault(line_of(text, path), key_of(path), f"no such key here; known are {', '.join(known)}")
+        return Fault(
+            line_of(text, path), key_of(path), f"no such key here; known are {', '.join(known(path))}"
+        )
     if details["type"] == "missing":
         return Fault(line_of(text, path[:-1]), key_of(path), "this key is missing")
     expected = str(_EXPECTED.get(details["type"], details["msg"])).format_map(details.get("ctx") or {})

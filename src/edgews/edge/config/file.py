@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -45,7 +44,7 @@ def check_values(values: dict[str, Any], text: str, file: str) -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         faults = [
-            fault_of(text, details, _known(tuple(details["loc"])))
+            fault_of(text, details, _known)
             for details in error.errors(include_url=False, include_input=False)
         ]
     else:
@@ -99,13 +98,12 @@ def _known(path: KeyPath) -> list[str]:
     table: type[BaseModel] = Config
     for step in path[:-1]:
         if isinstance(step, str):
-            table = next(_tables(table.model_fields[step].annotation))
+            (table,) = _tables(table.model_fields[step].annotation)
     return list(table.model_fields)
 
 
-def _tables(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the tables that a key may have as its value."""
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    """Return the tables that a key may have as its value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _tables(part)
+        return [annotation]
+    return [table for part in get_args(annotation) for table in _tables(part)]

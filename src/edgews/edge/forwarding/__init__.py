@@ -1,1 +1,1 @@
-"""HTTP on its way through: routes, origins, header fields, and what is asked and answered in the opening handshake. Sans-IO."""
+"""HTTP on its way through: routes, origins, header fields, the opening handshake. Sans-IO."""
