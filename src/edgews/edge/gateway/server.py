@@ -141,8 +141,8 @@ class Gateway:
 
     def apply(self, prepared: Prepared, sockets: ByAddress) -> None:
         """Go on with another configuration, and on these sockets; open connections keep theirs."""
-        wanted = {listen.address for listen in prepared.config.listen}
-        for address in set(self.listening) - wanted:
+        wanted = [listen.address for listen in prepared.config.listen]
+        for address in set(self.listening).difference(wanted):
             self.listening.pop(address).stop(last=True)
         for address in wanted:
             listening = self.listening.get(address)

@@ -150,7 +150,7 @@ def bind_unix(path: str) -> socket.socket:
         OSError: somebody listens there, or something else is in its place.
     """
     with suppress(FileNotFoundError):
-        if stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
+        if stat.S_ISSOCK(os.stat(path).st_mode) and not answers(path):
             os.unlink(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -162,7 +162,8 @@ def bind_unix(path: str) -> socket.socket:
     return sock
 
 
-def _answers(path: str) -> bool:
+def answers(path: str) -> bool:
+    """Say whether somebody listens on the Unix socket at a path."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
