@@ -71,6 +71,18 @@ class Raw:
         rest, self._buffer = self._buffer, b""
         return rest
 
+    def read_until_gone(self) -> bytes:
+        """Return everything up to where the stream is gone, by an end or by a reset.
+
+        Who closes a socket without having read all of it sends a reset, and so does one whose socket
+        still gets data: this is for peers that may end like that, read_rest() for those that must not.
+        """
+        try:
+            return self.read_rest()
+        except (BrokenPipeError, ConnectionResetError):
+            rest, self._buffer = self._buffer, b""
+            return rest
+
     def _take(self, size: int, *, or_nothing: bool = False) -> bytes:
         while len(self._buffer) < size:
             data = self.sock.recv(65536)

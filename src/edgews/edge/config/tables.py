@@ -10,6 +10,7 @@ from edgews.edge.forwarding.origins import Origin, parse_origin
 from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
+from .policies import PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
@@ -44,6 +45,11 @@ class Route(Table):
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
 
+    @property
+    def title(self) -> str:
+        """What it is called: its name, or where it begins."""
+        return self.name or f"{self.host or '*'}{self.path}"
+
     def limits(self) -> Limits:
         """Return what the engine calls the sizes."""
         return Limits(max_message_size=self.max_message_size, max_frame_size=self.max_frame_size)
@@ -62,7 +68,7 @@ class Route(Table):
         return [parse_origin(origin) for origin in self.origins]
 
 
-class Config(Table):
+class Config(PolicyTables):
     """The whole file."""
 
     listen: Annotated[list[Listen], Field(min_length=1)]

@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from edgews.edge.config.tables import Config
 from edgews.edge.config.tables import Route as RouteConfig
 from edgews.edge.forwarding.origins import Origin, Pool
-from edgews.edge.forwarding.routing import find
-from edgews.edge.policy.decisions import Facts, Policy, Refuse, decide
+from edgews.edge.policy.decisions import Failure
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
 from . import accesslog
 from .accesslog import AccessLog
-from .failures import DRAINING, NO_ROUTE, Failure
+from .admission import Admission
+from .failures import DRAINING, TOO_MANY
 from .listening import Listening
+from .prepare import Prepared, prepare
 from .proxied import Proxied
 from .sockets import ByAddress, Sockets
 from .streams import OriginStream
@@ -28,14 +29,6 @@ from .tls import Contexts, contexts
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
 _RAY_BYTES = 8
-
-
-@dataclass(slots=True, frozen=True)
-class Prepared:
-    """A configuration whose files have been read: nothing can go wrong with it any more."""
-
-    config: Config
-    contexts: Contexts
 
 
 @dataclass(slots=True, eq=False)
@@ -77,24 +70,15 @@ class Gateway:
 
     Args:
         config: checked already; the files that it names are read here.
-        policies: asked about each upgrade, in order.
         log: where records go.
         workers: processes that share what the configuration allows for all of them.
 
     Raises:
-        ConfigError: a certificate cannot be used.
+        ConfigError: one of them cannot be used.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        policies: tuple[Policy, ...] = (),
-        log: AccessLog | None = None,
-        workers: int = 1,
-    ) -> None:
+    def __init__(self, config: Config, *, log: AccessLog | None = None, workers: int = 1) -> None:
         self.loop = asyncio.get_running_loop()
-        self.policies = policies
         self.log = AccessLog(None) if log is None else log
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
@@ -104,14 +88,15 @@ class Gateway:
         self.draining = False
         self._leaving = False
         self._empty: asyncio.Future[None] | None = None
-        self._prepared = self.prepare(config)
-        self._use(config, self._prepared.contexts)
+        prepared = prepare(config)
+        self._contexts = prepared.contexts
+        self._configure(prepared)
+        self.admission = Admission(self, prepared)
 
-    def _use(self, config: Config, found: Contexts) -> None:
-        self.config = config
-        self.routes = tuple(map(_route, config.route, found.route))
+    def _configure(self, prepared: Prepared) -> None:
+        config = self.config = prepared.config
+        self.routes = tuple(map(_route, config.route, prepared.contexts.route))
         self.limits = Limits(max_header_size=config.max_header_size)
-        self.header_prefix = config.header_prefix
         self.open_timeout = config.open_timeout
         self.max_connections = -(-config.max_connections // self.workers)
 
@@ -129,29 +114,28 @@ class Gateway:
         Raises:
             OSError: one cannot be had.
         """
-        self.apply(self._prepared, await self._plan(self.config) if sockets is None else sockets)
-
-    def prepare(self, config: Config) -> Prepared:
-        """Read what a configuration names; nothing changes yet.
-
-        Raises:
-            ConfigError: a file cannot be used.
-        """
-        return Prepared(config, contexts(config))
+        self._listen(
+            self.config, self._contexts, await self._plan(self.config) if sockets is None else sockets
+        )
 
     def apply(self, prepared: Prepared, sockets: ByAddress) -> None:
         """Go on with another configuration, and on these sockets; open connections keep theirs."""
-        wanted = [listen.address for listen in prepared.config.listen]
+        self._listen(prepared.config, prepared.contexts, sockets)
+        self._configure(prepared)
+        self.admission.use(prepared)
+
+    def _listen(self, config: Config, found: Contexts, sockets: ByAddress) -> None:
+        """Listen on these sockets, and on no others any more."""
+        wanted = [listen.address for listen in config.listen]
         for address in set(self.listening).difference(wanted):
             self.listening.pop(address).stop(last=True)
         for address in wanted:
             listening = self.listening.get(address)
             if listening is None:
                 listening = self.listening[address] = Listening(self, address)
-            listening.context = prepared.contexts.listen[address]
+            listening.context = found.listen[address]
             listening.use(sockets[address])
         self.sockets.keep(sockets)
-        self._use(prepared.config, prepared.contexts)
 
     async def reload(self, config: Config) -> None:
         """Go on with another configuration, where no other process has a part in it.
@@ -159,7 +143,7 @@ class Gateway:
         Raises:
             ConfigError, OSError: a file that it names, or an address, cannot be had. Nothing has changed.
         """
-        prepared = self.prepare(config)
+        prepared = prepare(config)
         self.apply(prepared, await self._plan(config))
 
     async def _plan(self, config: Config) -> ByAddress:
@@ -182,6 +166,7 @@ class Gateway:
             handed_over: another process listens on the same sockets. Who has come here already is served as
                 if nothing had happened.
         """
+        self.admission.close()
         end = self.loop.time() + seconds
         self.draining = not handed_over
         left = list(self.listening.values())
@@ -238,27 +223,13 @@ class Gateway:
         """Return a name for a request that nobody can guess."""
         return os.urandom(_RAY_BYTES).hex()
 
-    def admit(self, proxied: Proxied) -> Route | Failure | Refuse:
+    def admit(self, proxied: Proxied) -> Route | Failure:
         """Say where a request goes, or why it goes nowhere."""
-        request = proxied.request
-        assert request is not None
         if self.draining:
             return DRAINING
         if len(self.connections) > self.max_connections:
-            return Failure(503, "too many connections", "The gateway has too many connections")
-        route = find(self.routes, request.headers.get("Host") or "", request.path)
-        if route is None:
-            return NO_ROUTE
-        facts = Facts(
-            request=request,
-            client=proxied.peername,
-            secure=proxied.secure,
-            ray=proxied.ray,
-            route=route.name,
-            now=self.loop.time(),
-        )
-        decision = decide(self.policies, facts)
-        return decision if isinstance(decision, Refuse) else route
+            return TOO_MANY
+        return self.admission.admit(proxied)
 
     def came(self, proxied: Proxied) -> None:
         """Keep a connection."""
@@ -272,7 +243,7 @@ class Gateway:
             accesslog.opened(
                 ray=proxied.ray,
                 time=time.time(),
-                client=proxied.peername,
+                client=proxied.address,
                 route=_name(proxied.route),
                 origin=_text(proxied.origin),
                 target=request.path,
@@ -280,17 +251,19 @@ class Gateway:
             )
         )
         # An idle connection is to be small.
-        proxied.request = None
+        proxied.request = proxied.entry = None
+        proxied.verdict = proxied.verdict.brief()
         if self._leaving:
             self.loop.call_soon(self._leave, proxied)
 
     def refused(self, proxied: Proxied, status: int, cause: str) -> None:
         """Log a request that opened nothing."""
+        self.admission.release(proxied)
         self.log.write(
             accesslog.refused(
                 ray=proxied.ray,
                 time=time.time(),
-                client=proxied.peername,
+                client=proxied.address,
                 route=_name(proxied.route),
                 status=status,
                 cause=cause,
@@ -303,13 +276,14 @@ class Gateway:
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
+        self.admission.release(proxied)
         tunnel = proxied.tunnel
         if tunnel is not None and tunnel.end is not None:
             self.log.write(
                 accesslog.ended(
                     ray=proxied.ray,
                     time=time.time(),
-                    client=proxied.peername,
+                    client=proxied.address,
                     route=_name(proxied.route),
                     origin=_text(proxied.origin),
                     tunnel=tunnel,
@@ -332,7 +306,7 @@ def _text(origin: Origin | None) -> str:
 
 def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
     return Route(
-        name=route.name or f"{route.host or '*'}{route.path}",
+        name=route.title,
         host=route.host,
         path=route.path,
         pool=Pool(route.parsed_origins()),

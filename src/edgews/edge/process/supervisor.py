@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from edgews.edge.config.tables import Config
-from edgews.edge.gateway.server import Gateway
+from edgews.edge.gateway.prepare import prepare
 from edgews.edge.gateway.sockets import ByAddress, Sockets, share
 
 from .channel import Channel, Gone, Refused, nothing
@@ -139,8 +139,8 @@ class Supervisor:
     """
 
     def __init__(self, source: Source, config: Config, say: Callable[[str], None]) -> None:
-        # A gateway that never listens has read everything that the workers will read.
-        Gateway(config)
+        # What the workers will read.
+        prepare(config)
         self.config = config
         self.sockets = Sockets()
         self.count = worker_count(config)
@@ -175,7 +175,7 @@ class Supervisor:
         """
         async with self._changing:
             config = source.config()
-            Gateway(config)
+            prepare(config)
             count = worker_count(config)
             planned = await self._plan(config, count)
             kept, surplus = self._workers[:count], self._workers[count:]
@@ -205,7 +205,7 @@ class Supervisor:
         Raises:
             ConfigError, Refused: one cannot be used.
         """
-        Gateway(self.config)
+        prepare(self.config)
         await _all(worker.ask("renew", STEP_TIMEOUT) for worker in self._workers)
 
     async def reopen(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.tables import Config
 from edgews.edge.gateway.accesslog import AccessLog, Stream
-from edgews.edge.gateway.server import Gateway, Prepared
+from edgews.edge.gateway.prepare import Prepared, prepare
+from edgews.edge.gateway.server import Gateway
 from edgews.edge.gateway.sockets import ByAddress, Sockets
 
 from .channel import Refused
@@ -74,7 +75,7 @@ class Unit:
             ConfigError: a file cannot be used.
         """
         self.forget()
-        prepared = self.gateway.prepare(config)
+        prepared = prepare(config)
         same = config.access_log == self.config.access_log
         self._next = prepared, self._stream if same else _open(config)
 
