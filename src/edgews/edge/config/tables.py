@@ -10,7 +10,7 @@ from edgews.edge.forwarding.origins import Origin, parse_origin
 from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
-from .policies import PolicyTables
+from .policies import PolicyTables, Proxy
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
@@ -25,6 +25,7 @@ class Listen(Table):
     address: Address
     certificate: str | None = None
     key: str | None = None
+    proxy_protocol: list[Proxy] = Field(default_factory=list)
 
 
 class Route(Table):

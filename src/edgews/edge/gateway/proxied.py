@@ -70,7 +70,7 @@ class Proxied:
         "verdict",
     )
 
-    def __init__(self, gateway: Gateway, *, secure: bool) -> None:
+    def __init__(self, gateway: Gateway, *, secure: bool, address: str | None = None) -> None:
         self.gateway = gateway
         self.secure = secure
         self.loop = gateway.loop
@@ -81,8 +81,7 @@ class Proxied:
         self.route: Route | None = None
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
-        self.peername: str | None = None
-        self.address: str | None = None
+        self.peername = self.address = address
         self.entry: Entry | None = None
         self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
@@ -97,10 +96,6 @@ class Proxied:
 
     def came(self) -> None:
         """Take a new client."""
-        transport = self.client.transport
-        assert transport is not None
-        peer = transport.get_extra_info("peername")
-        self.peername = self.address = peer[0] if isinstance(peer, tuple) else None
         self.gateway.came(self)
         self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
 
