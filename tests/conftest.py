@@ -19,8 +19,8 @@ pytest.register_assert_rewrite(
     "tests.sync",
 )
 
-# A shell that starts something in the background of a script has it ignore SIGINT, and so would all the commands
-# that tests start and interrupt.
+# A shell that starts something in the background of a script has it ignore SIGINT, and so would all the
+# commands that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
