@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews import Limits, Timeouts, Transport
-from edgews.edge.relay.tunnel import End, Leg, Party, Tunnel
+from edgews.edge.relay.tunnel import End, Leg, Party, scanned
 from tests import wire
 
 TIMES = Timeouts(close=5.0, idle=None, ping_interval=20.0, ping_timeout=4.0)
@@ -20,7 +20,7 @@ class Both:
 
     def __init__(self, **how) -> None:
         self.now = 100.0
-        self.tunnel = Tunnel(**{"deflate": False, "timeouts": TIMES, **how})
+        self.tunnel = scanned(**{"deflate": False, "timeouts": TIMES, **how})
         self.tunnel.start(self.now)
         self.got = {id(self.tunnel.client): b"", id(self.tunnel.origin): b""}
         self.closed = {id(self.tunnel.client): False, id(self.tunnel.origin): False}

@@ -42,6 +42,8 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
+    inspect: Literal["frames", "messages"] = "frames"
+    compression: Literal["both", "client", "origin", "off"] = "both"
 
     def limits(self) -> Limits:
         """Return what the engine calls the sizes."""

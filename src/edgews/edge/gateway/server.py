@@ -16,6 +16,7 @@ from edgews.edge.config.values import parse_address
 from edgews.edge.forwarding.origins import Origin, Pool
 from edgews.edge.forwarding.routing import find
 from edgews.edge.policy.decisions import Facts, Policy, Refuse, decide
+from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
@@ -30,6 +31,8 @@ from .tls import Contexts, contexts
 _LINGER = 5.0
 _RAY_BYTES = 8
 _BACKLOG = 1024
+# What is offered and accepted where messages are inspected.
+_COMPRESSION = PerMessageDeflate()
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +63,9 @@ class Route:
     connect_timeout: float
     answer_timeout: float
     context: ssl.SSLContext | None
+    inspect: bool
+    client_compression: PerMessageDeflate | None
+    origin_compression: PerMessageDeflate | None
 
     async def connect(self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: OriginStream) -> None:
         """Connect to an origin.
@@ -337,4 +343,7 @@ def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
         connect_timeout=route.connect_timeout,
         answer_timeout=route.answer_timeout,
         context=context,
+        inspect=route.inspect == "messages",
+        client_compression=_COMPRESSION if route.compression in ("both", "client") else None,
+        origin_compression=_COMPRESSION if route.compression in ("both", "origin") else None,
     )

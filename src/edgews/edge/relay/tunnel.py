@@ -21,9 +21,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from edgews.backend import build_masked
+from edgews.errors import RemoteProtocolError
+from edgews.events import Close
 from edgews.frames import FIN, MAX_REASON, CloseCode, Opcode, encode_close, encode_header
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.masking import new_key
@@ -59,6 +61,62 @@ class End:
     cause: str
 
 
+class Scanner(Protocol):
+    """What comes from one peer: judged, counted, and passed on as far as it may pass.
+
+    Attributes:
+        error: the rule that the peer has broken; nothing passes any more.
+        close: the peer's Close; nothing passes behind it.
+        keep_close: do not let the peer's Close pass.
+        pings, pongs: how many came.
+    """
+
+    error: RemoteProtocolError | None
+    close: Close | None
+    keep_close: bool
+    pings: int
+    pongs: int
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether what passed ends with a frame."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a frame of ours has not found its place yet."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes came."""
+
+    @property
+    def texts(self) -> int:
+        """How many text messages passed whole."""
+
+    @property
+    def binaries(self) -> int:
+        """How many binary messages passed whole."""
+
+    @property
+    def messages(self) -> int:
+        """How many messages passed whole."""
+
+    def scan(self, data: bytes) -> bytes | None:
+        """Take the next bytes, and return what `Tunnel.passed` is to be given.
+
+        None: all of `data` may go on to the other side, and nothing else has happened.
+        """
+
+    def inject(self, frame: bytes) -> bytes:
+        """Put a control frame of ours between two of the peer's; return what to write now."""
+
+    def finish(self, frame: bytes) -> bytes:
+        """Let nothing of the peer pass any more, and this frame last; return what to write now."""
+
+    def expect_pong(self, payload: bytes) -> None:
+        """Keep the Pong that answers our own Ping away from the other side."""
+
+
 class Leg:
     """One of the two byte streams.
 
@@ -66,6 +124,7 @@ class Leg:
         scanner: of what comes from there.
         transport: what to do with the stream.
         paused: its owner does not read from it, so its silence says nothing.
+        full: so much waits to be written there that its owner wants no more.
         eof: it has ended.
     """
 
@@ -77,17 +136,19 @@ class Leg:
         "client",
         "eof",
         "failed",
+        "full",
         "paused",
         "scanner",
         "told",
         "transport",
     )
 
-    def __init__(self, scanner: FrameScanner, client: bool) -> None:
+    def __init__(self, scanner: Scanner, client: bool) -> None:
         self.scanner = scanner
         self.client = client
         self.transport = Transport.KEEP_OPEN
         self.paused = False
+        self.full = False
         self.eof = False
         # It has broken a rule.
         self.failed = False
@@ -99,6 +160,11 @@ class Leg:
         # How many bytes had come at the last look, and the number of the Ping that waits.
         self._seen = 0
         self._pinged = False
+
+    @property
+    def holds(self) -> bool:
+        """Whether something came from there that was not looked at yet, for want of room."""
+        return False
 
     def frame(self, opcode: int, payload: bytes) -> bytes:
         """Build a control frame as this stream's other end has to get it."""
@@ -126,10 +192,9 @@ class Tunnel:
 
     Give each read to `leg.scanner.scan`. When that returns None, write the read to the other leg, and that is
     all there is to do. Otherwise call `passed`, and then, as after every other call, look at both legs for
-    `data_to_send` and `transport`, and at `next_timeout`.
+    `data_to_send`, `transport` and `holds`, and at `next_timeout`.
 
     Args:
-        deflate: permessage-deflate was agreed.
         timeouts: `open` does not count here.
         max_age: seconds after which the gateway ends the connection, None for never.
     """
@@ -153,14 +218,14 @@ class Tunnel:
 
     def __init__(
         self,
+        client: Leg,
+        origin: Leg,
         *,
-        deflate: bool,
-        limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_age: float | None = None,
     ) -> None:
-        self.client = Leg(FrameScanner(masked=True, deflate=deflate, limits=limits), client=True)
-        self.origin = Leg(FrameScanner(masked=False, deflate=deflate, limits=limits), client=False)
+        self.client = client
+        self.origin = origin
         self.timeouts = timeouts
         self.max_age = max_age
         self.end: End | None = None
@@ -203,6 +268,9 @@ class Tunnel:
             self._said_close(leg, now)
         # A Close of ours may just have found its place.
         self._settle()
+
+    def more(self, leg: Leg, now: float) -> None:
+        """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
 
     def ended(self, leg: Leg, now: float, *, lost: bool = False) -> None:
         """Take the end of a byte stream.
@@ -251,11 +319,16 @@ class Tunnel:
             return encode_close(self._end_code, self._end_reason)
         return encode_close(CloseCode.BAD_GATEWAY, reason)
 
-    def finish(self, code: int, reason: str, now: float) -> None:
-        """End the connection in order, for a reason of the gateway's."""
+    def finish(self, code: int, reason: str, now: float, *, cause: str = "") -> None:
+        """End the connection in order, for a reason of the gateway's.
+
+        Args:
+            code, reason: for the client.
+            cause: a sentence for whoever runs the gateway, if not the reason.
+        """
         if self.end is not None:
             return
-        self._because(Party.GATEWAY, code, reason)
+        self._because(Party.GATEWAY, code, cause or reason)
         self._end_code, self._end_reason = code, reason
         self.origin.scanner.keep_close = True
         self._tell(self.origin, encode_close(CloseCode.GOING_AWAY, reason))
@@ -418,3 +491,21 @@ class Tunnel:
             self._shut(origin, Transport.CLOSE)
         if client.eof and origin.transport is Transport.CLOSE:
             self._shut(client, Transport.CLOSE)
+
+
+def scanned(
+    *,
+    deflate: bool,
+    limits: Limits = DEFAULT_LIMITS,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    max_age: float | None = None,
+) -> Tunnel:
+    """Return a tunnel in which frames are scanned, and pass as they came.
+
+    Args:
+        deflate: permessage-deflate was agreed.
+        limits, timeouts, max_age: see `FrameScanner` and `Tunnel`.
+    """
+    client = Leg(FrameScanner(masked=True, deflate=deflate, limits=limits), client=True)
+    origin = Leg(FrameScanner(masked=False, deflate=deflate, limits=limits), client=False)
+    return Tunnel(client, origin, timeouts=timeouts, max_age=max_age)
