@@ -4,7 +4,7 @@ import io
 import json
 
 from edgews.edge.gateway import accesslog
-from edgews.edge.relay.tunnel import scanned
+from edgews.edge.relay.frames import scanned
 from tests import wire
 
 COMMON = {"ray": "r", "time": 1.23456, "client": "192.0.2.1", "route": "chat"}

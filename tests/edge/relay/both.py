@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from edgews import Timeouts, Transport
-from edgews.edge.relay.tunnel import Leg, Tunnel, scanned
+from edgews.edge.relay.frames import scanned
+from edgews.edge.relay.legs import Leg
+from edgews.edge.relay.tunnel import Tunnel
 from tests import wire
 
 TIMES = Timeouts(close=5.0, idle=None, ping_interval=20.0, ping_timeout=4.0)

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews import Limits, PerMessageDeflate, Timeouts, Transport
+from edgews.edge.policy.actions import Close, Drop
 from edgews.edge.policy.fields import MessageFacts
-from edgews.edge.policy.rules import Close, Drop
 from edgews.edge.relay.inspection import MESSAGE_COST, TURN, inspected
-from edgews.edge.relay.tunnel import End, Leg, Party
+from edgews.edge.relay.legs import Leg
+from edgews.edge.relay.tunnel import End, Party
 from edgews.extensions import Agreement
 from tests import wire
 

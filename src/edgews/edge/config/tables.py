@@ -10,6 +10,7 @@ from edgews.edge.forwarding.origins import Origin, parse_origin
 from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
+from .policies import PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
@@ -45,6 +46,11 @@ class Route(Table):
     inspect: Literal["frames", "messages"] = "frames"
     compression: Literal["both", "client", "origin", "off"] = "both"
 
+    @property
+    def title(self) -> str:
+        """What it is called: its name, or where it begins."""
+        return self.name or f"{self.host or '*'}{self.path}"
+
     def limits(self) -> Limits:
         """Return what the engine calls the sizes."""
         return Limits(max_message_size=self.max_message_size, max_frame_size=self.max_frame_size)
@@ -63,7 +69,7 @@ class Route(Table):
         return [parse_origin(origin) for origin in self.origins]
 
 
-class Config(Table):
+class Config(PolicyTables):
     """The whole file."""
 
     listen: Annotated[list[Listen], Field(min_length=1)]

@@ -15,18 +15,21 @@ from edgews.edge.forwarding.handshake import (
     own_response,
 )
 from edgews.edge.forwarding.origins import Origin
-from edgews.edge.policy.decisions import Refuse
+from edgews.edge.policy.decisions import Failure
+from edgews.edge.policy.policies import PASSED, Verdict
+from edgews.edge.relay.frames import scanned
 from edgews.edge.relay.inspection import inspected
-from edgews.edge.relay.tunnel import Tunnel, scanned
+from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.states import Transport
 
-from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, answer_failure, connect_failure
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
+    from .admission import Entry
     from .server import Gateway, Route
 
 _log = logging.getLogger("edgews.edge")
@@ -36,7 +39,14 @@ _EARLY: Final = 64 * 1024
 
 
 class Proxied:
-    """A client's connection, and the origin's behind it."""
+    """A client's connection, and the origin's behind it.
+
+    Attributes:
+        peername: the address of the other end of the client's stream; None for a Unix socket.
+        address: of the client, which a trusted proxy may stand in front of.
+        entry: what is known of the request until the connection is open.
+        verdict: what the policies made of it.
+    """
 
     __slots__ = (
         "_answered",
@@ -45,7 +55,9 @@ class Proxied:
         "_early",
         "_reader",
         "_timer",
+        "address",
         "client",
+        "entry",
         "gateway",
         "loop",
         "opened",
@@ -58,6 +70,7 @@ class Proxied:
         "secure",
         "started",
         "tunnel",
+        "verdict",
     )
 
     def __init__(self, gateway: Gateway, *, secure: bool) -> None:
@@ -71,7 +84,10 @@ class Proxied:
         self.route: Route | None = None
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
-        self.peername = ""
+        self.peername: str | None = None
+        self.address: str | None = None
+        self.entry: Entry | None = None
+        self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
         self._reader: RequestReader | None = RequestReader(gateway.limits)
         self._early = b""
@@ -87,7 +103,7 @@ class Proxied:
         transport = self.client.transport
         assert transport is not None
         peer = transport.get_extra_info("peername")
-        self.peername = peer[0] if isinstance(peer, tuple) else ""
+        self.peername = self.address = peer[0] if isinstance(peer, tuple) else None
         self.gateway.came(self)
         self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
 
@@ -115,12 +131,11 @@ class Proxied:
             check_upgrade(self.request, self._early)
         except HandshakeError as error:
             self._reader = None
-            fields = (*error.headers, *self._ray_field())
-            self._answer(own_response(error.status, str(error), fields), str(error))
+            self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
             return
         self._stop_timer()
         found = self.gateway.admit(self)
-        if isinstance(found, (Failure, Refuse)):
+        if isinstance(found, Failure):
             self.refuse(found)
         else:
             self.route = found
@@ -136,13 +151,9 @@ class Proxied:
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
-        asked = origin_request(
-            request,
-            client=self.peername,
-            secure=self.secure,
-            ray=self.ray,
-            prefix=self.gateway.header_prefix,
-        )
+        entry = self.entry
+        assert entry is not None
+        asked = origin_request(request, entry.facts.target, entry.forwarded)
         if route.inspect:
             asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
@@ -165,7 +176,7 @@ class Proxied:
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
-            passed_on = client_response(response, ((f"{self.gateway.header_prefix}Ray", self.ray),))
+            passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
             if tunnel is not None:
                 self._join(tunnel, stream, passed_on, behind)
             else:
@@ -213,6 +224,7 @@ class Proxied:
         return inspected(
             client=agreed.client,
             origin=agreed.origin,
+            judge=self.gateway.admission.messages_for(self),
             limits=route.limits,
             timeouts=route.timeouts,
             max_age=route.max_age,
@@ -236,16 +248,10 @@ class Proxied:
             stream.data_received(behind)
         self._advance()
 
-    def refuse(self, failure: Failure | Refuse) -> None:
+    def refuse(self, failure: Failure) -> None:
         """Answer the client with a refusal of the gateway's."""
-        if isinstance(failure, Failure):
-            self._answer(own_response(failure.status, failure.text, self._ray_field()), failure.cause)
-        else:
-            fields = (*failure.headers, *self._ray_field())
-            self._answer(own_response(failure.status, failure.body, fields), failure.reason)
-
-    def _ray_field(self) -> tuple[tuple[str, str], ...]:
-        return ((f"{self.gateway.header_prefix}Ray", self.ray),)
+        ray = (self.gateway.admission.identity.ray_id, self.ray)
+        self._answer(own_response(failure, (ray,)), failure.cause)
 
     def _answer(self, response: Response, cause: str) -> None:
         """Send an answer that opens nothing, and end both streams."""

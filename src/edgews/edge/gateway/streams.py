@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from edgews.edge.relay.tunnel import Leg
+from edgews.edge.relay.legs import Leg
 from edgews.errors import HandshakeError
 from edgews.events import Response
 from edgews.http1 import ResponseReader

@@ -19,9 +19,9 @@ from itertools import chain
 from typing import Final, Protocol
 
 from edgews.connection import Connection, Role
+from edgews.edge.policy.actions import Close as CloseAction
+from edgews.edge.policy.actions import Drop
 from edgews.edge.policy.fields import MessageFacts
-from edgews.edge.policy.rules import Close as CloseAction
-from edgews.edge.policy.rules import Drop
 from edgews.errors import RemoteProtocolError, StateError
 from edgews.events import Close, Disconnected, Event, Ping, Pong
 from edgews.frames import CloseCode, Opcode, encode_close
@@ -29,7 +29,9 @@ from edgews.handshake import Deflate
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.states import Transport
 
-from .tunnel import Leg, Party, Tunnel
+from .frames import TOO_MANY, Meter
+from .legs import Leg
+from .tunnel import Party, Tunnel
 
 # What may come out of one leg's connection in one go (bytes), before others have their turn.
 TURN: Final = 128 * 1024
@@ -134,20 +136,18 @@ class MessageScanner:
                 self.error = self._fault()
         return event
 
-    def _fault(self) -> RemoteProtocolError | None:
+    def _fault(self) -> RemoteProtocolError:
         """Return the rule that was broken, now that nothing counts any more that the peer sends."""
-        for event in self._conn.receive_eof():
-            if isinstance(event, Disconnected) and isinstance(event.cause.error, RemoteProtocolError):
-                return event.cause.error
-        return None
+        (end,) = self._conn.receive_eof()
+        assert isinstance(end, Disconnected)
+        assert isinstance(end.cause.error, RemoteProtocolError)
+        return end.cause.error
 
-    def is_own(self, pong: bytes) -> bool:
-        """Take a Pong."""
+    def ponged(self, payload: bytes) -> None:
+        """Take a Pong, which is for us or for nobody."""
         self.pongs += 1
-        own = pong == self._expected_pong
-        if own:
+        if payload == self._expected_pong:
             self._expected_pong = None
-        return own
 
     def inject(self, frame: bytes) -> bytes:
         """Put a control frame of ours behind what passed; nothing ever follows a Close that passed."""
@@ -204,10 +204,11 @@ class Inspection(Tunnel):
     Args:
         client, origin: the legs.
         judge: who is asked about each message of the client; None lets all of them pass.
+        meter: counts each message of the client first.
         timeouts, max_age: see `Tunnel`.
     """
 
-    __slots__ = ("_begun", "_judge", "_received")
+    __slots__ = ("_begun", "_judge", "_meter", "_received")
 
     def __init__(
         self,
@@ -215,11 +216,13 @@ class Inspection(Tunnel):
         origin: MessageLeg,
         *,
         judge: Judge | None = None,
+        meter: Meter | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_age: float | None = None,
     ) -> None:
         super().__init__(client, origin, timeouts=timeouts, max_age=max_age)
         self._judge = judge
+        self._meter = meter
         self._begun = 0.0
         # How many messages the client has sent.
         self._received = 0
@@ -255,7 +258,7 @@ class Inspection(Tunnel):
         scanner = leg.inspected
         if scanner.over:
             return len(message)
-        if leg.client and self._judge is not None and not self._allows(self._judge, message, now):
+        if leg.client and not self._allows(message, now):
             scanner.dropped += 1
             return len(message)
         other = self.other(leg)
@@ -272,11 +275,17 @@ class Inspection(Tunnel):
             scanner.binaries += 1
         return max(len(frame), len(message))
 
-    def _allows(self, judge: Judge, message: str | bytes, now: float) -> bool:
+    def _allows(self, message: str | bytes, now: float) -> bool:
         """Say whether a message of the client may pass, and end the connection if so it is decided."""
+        if self._meter is not None and not self._meter(now):
+            self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now)
+            return False
+        judge = self._judge
+        if judge is None:
+            return True
         self._received += 1
-        binary = isinstance(message, bytes) or message.isascii()
-        size = len(message) if isinstance(message, bytes) or binary else len(message.encode())
+        plain = isinstance(message, bytes) or message.isascii()
+        size = len(message) if plain else len(str(message).encode())
         verdict = judge.judge(MessageFacts(message, size, self._received, now - self._begun), now)
         refusal = verdict.refusal
         if isinstance(refusal, CloseAction):
@@ -289,8 +298,10 @@ class Inspection(Tunnel):
             scanner.pings += 1
             leg.answer_ping(event.data)
         elif isinstance(event, Pong):
-            scanner.is_own(event.data)
-        elif isinstance(event, Close):
+            scanner.ponged(event.data)
+        else:
+            # A connection that is open from the beginning, asked for messages, says nothing else.
+            assert isinstance(event, Close)
             scanner.close = event
             if not (scanner.keep_close or scanner.over):
                 code = None if event.code == CloseCode.NO_STATUS_RECEIVED else event.code
@@ -319,6 +330,7 @@ def inspected(
     client: Deflate | None = None,
     origin: Deflate | None = None,
     judge: Judge | None = None,
+    meter: Meter | None = None,
     limits: Limits = DEFAULT_LIMITS,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     max_age: float | None = None,
@@ -328,12 +340,13 @@ def inspected(
     Args:
         client, origin: what was agreed for permessage-deflate on each leg.
         limits: of what either side sends, after inflation.
-        judge, timeouts, max_age: see `Inspection`.
+        judge, meter, timeouts, max_age: see `Inspection`.
     """
     return Inspection(
         _leg(Role.SERVER, limits, client),
         _leg(Role.CLIENT, limits, origin),
         judge=judge,
+        meter=meter,
         timeouts=timeouts,
         max_age=max_age,
     )
