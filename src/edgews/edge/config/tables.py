@@ -44,6 +44,8 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
+    inspect: Literal["frames", "messages"] = "frames"
+    compression: Literal["both", "client", "origin", "off"] = "both"
 
     @property
     def title(self) -> str:

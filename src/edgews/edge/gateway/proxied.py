@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from edgews.edge.forwarding.compression import agree, offer_own
 from edgews.edge.forwarding.handshake import (
     check_switch,
     check_upgrade,
@@ -16,6 +17,8 @@ from edgews.edge.forwarding.handshake import (
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.policies import PASSED, Verdict
+from edgews.edge.relay.frames import scanned
+from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
@@ -151,6 +154,8 @@ class Proxied:
         entry = self.entry
         assert entry is not None
         asked = origin_request(request, entry.facts.target, entry.forwarded)
+        if route.inspect:
+            asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
         head = reader.request(asked)
         failure = await self._connect(route, reader)
@@ -160,18 +165,20 @@ class Proxied:
         stream = self.origin_stream
         assert stream is not None
         stream.write(head)
+        tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
                 response, behind = await stream.answer
-            deflate = response.status == 101 and check_switch(asked, response)
+            if response.status == 101:
+                tunnel, response = self._tunnel(route, request, asked, response)
         except TimeoutError:
             self.refuse(ANSWER_TIMEOUT)
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
             passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
-            if response.status == 101:
-                self._join(route, stream, deflate, passed_on, behind)
+            if tunnel is not None:
+                self._join(tunnel, stream, passed_on, behind)
             else:
                 self._answer(passed_on, "refused by the origin")
 
@@ -198,14 +205,35 @@ class Proxied:
                 return None
         return failure
 
-    def _join(
-        self, route: Route, stream: OriginStream, deflate: bool, response: Response, behind: bytes
-    ) -> None:
+    def _tunnel(
+        self, route: Route, request: Request, asked: Request, response: Response
+    ) -> tuple[Tunnel, Response]:
+        """Return the tunnel that a 101 opens, and what is passed on of the 101.
+
+        Raises:
+            HandshakeError: it opens none.
+        """
+        if not route.inspect:
+            deflate = check_switch(asked, response)
+            return scanned(
+                deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
+            ), response
+        agreed = agree(
+            request, asked, response, client=route.client_compression, origin=route.origin_compression
+        )
+        return inspected(
+            client=agreed.client,
+            origin=agreed.origin,
+            judge=self.gateway.admission.messages_for(self),
+            limits=route.limits,
+            timeouts=route.timeouts,
+            max_age=route.max_age,
+        ), agreed.response
+
+    def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
         self.client.write(encode_response(response))
-        tunnel = self.tunnel = Tunnel(
-            deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
-        )
+        self.tunnel = tunnel
         self.opened = self.loop.time()
         tunnel.start(self.opened)
         self.client.join(tunnel.client, stream)
@@ -278,6 +306,32 @@ class Proxied:
             self.origin_stream.abort()
         self.client.close()
 
+    def go_on(self, stream: Stream) -> None:
+        """Go on with what comes from a stream: at the other side there is room for it."""
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
+        assert leg is not None
+        assert peer is not None
+        tunnel.more(leg, self.loop.time())
+        self._advance()
+        if not (leg.holds or tunnel.other(leg).full):
+            stream.listen(True)
+
+    def _hold(self, stream: Stream) -> None:
+        """Have a stream wait whose leg holds something, and give others their turn before it goes on."""
+        stream.listen(False)
+        if not stream.going_on:
+            stream.going_on = True
+            self.loop.call_soon(self._next_turn, stream)
+
+    def _next_turn(self, stream: Stream) -> None:
+        stream.going_on = False
+        assert self.tunnel is not None
+        assert stream.leg is not None
+        # Without room, `go_on` is called as soon as there is some.
+        if not self.tunnel.other(stream.leg).full:
+            self.go_on(stream)
+
     def finish(self, code: int, reason: str) -> None:
         """End the connection for a reason of the gateway's."""
         if self.tunnel is None:
@@ -310,6 +364,8 @@ class Proxied:
                     self.loop.call_later(self.gateway.linger, transport.abort)
             elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
                 half_close(transport)
+            if leg.holds:
+                self._hold(side)
         if tunnel.over:
             self._stop_timer()
         else:

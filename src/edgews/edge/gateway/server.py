@@ -12,6 +12,7 @@ from edgews.edge.config.tables import Config
 from edgews.edge.config.tables import Route as RouteConfig
 from edgews.edge.forwarding.origins import Origin, Pool
 from edgews.edge.policy.decisions import Failure
+from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
@@ -29,6 +30,8 @@ from .tls import Contexts, contexts
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
 _RAY_BYTES = 8
+# What is offered and accepted where messages are inspected.
+_COMPRESSION = PerMessageDeflate()
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +48,9 @@ class Route:
     connect_timeout: float
     answer_timeout: float
     context: ssl.SSLContext | None
+    inspect: bool
+    client_compression: PerMessageDeflate | None
+    origin_compression: PerMessageDeflate | None
 
     async def connect(self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: OriginStream) -> None:
         """Connect to an origin.
@@ -316,4 +322,7 @@ def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
         connect_timeout=route.connect_timeout,
         answer_timeout=route.answer_timeout,
         context=context,
+        inspect=route.inspect == "messages",
+        client_compression=_COMPRESSION if route.compression in ("both", "client") else None,
+        origin_compression=_COMPRESSION if route.compression in ("both", "origin") else None,
     )
