@@ -49,6 +49,7 @@ class Route:
     answer_timeout: float
     context: ssl.SSLContext | None
     inspect: bool
+    message_limiter: str | None
     client_compression: PerMessageDeflate | None
     origin_compression: PerMessageDeflate | None
 
@@ -101,7 +102,10 @@ class Gateway:
 
     def _configure(self, prepared: Prepared) -> None:
         config = self.config = prepared.config
-        self.routes = tuple(map(_route, config.route, prepared.contexts.route))
+        self.routes = tuple(
+            _route(config, route, context)
+            for route, context in zip(config.route, prepared.contexts.route, strict=True)
+        )
         self.limits = Limits(max_header_size=config.max_header_size)
         self.open_timeout = config.open_timeout
         self.max_connections = -(-config.max_connections // self.workers)
@@ -310,7 +314,7 @@ def _text(origin: Origin | None) -> str:
     return "" if origin is None else origin.text
 
 
-def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
+def _route(config: Config, route: RouteConfig, context: ssl.SSLContext | None) -> Route:
     return Route(
         name=route.title,
         host=route.host,
@@ -322,7 +326,8 @@ def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
         connect_timeout=route.connect_timeout,
         answer_timeout=route.answer_timeout,
         context=context,
-        inspect=route.inspect == "messages",
+        inspect=config.inspects(route),
+        message_limiter=route.message_limiter,
         client_compression=_COMPRESSION if route.compression in ("both", "client") else None,
         origin_compression=_COMPRESSION if route.compression in ("both", "origin") else None,
     )
