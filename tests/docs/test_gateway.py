@@ -9,13 +9,14 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from edgews.edge.config.file import parse_config
+from edgews.edge.config.health import Health
 from edgews.edge.config.tables import Config, Listen, Route
 
 PAGE = (Path(__file__).parents[2] / "docs/gateway.md").read_text(encoding="utf-8")
-TABLES: dict[str, type[BaseModel]] = {"": Config, "listen.": Listen, "route.": Route}
+TABLES: dict[str, type[BaseModel]] = {"": Config, "listen.": Listen, "route.": Route, "route.health.": Health}
 # What the table says in words.
 WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
-WORDS |= {"host and path": "", "every host": None}
+WORDS |= {"host and path": "", "every host": None, "no checks": None, "yes": True}
 
 
 def rows() -> dict[str, str]:
@@ -46,7 +47,7 @@ def test_each_key_has_its_default() -> None:
         default = keys[key].default
         if says.startswith("`"):
             assert default == says.strip('`"'), key
-        elif says.isdigit():
-            assert default == int(says), key
+        elif says.replace(".", "").isdigit():
+            assert default == float(says), key
         elif key not in ("listen.certificate", "listen.key"):
             assert default == WORDS[says], key

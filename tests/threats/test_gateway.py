@@ -293,7 +293,7 @@ def test_a_pipelined_second_upgrade_is_refused():
     ],
 )
 def test_a_request_that_opens_nothing(data, status):
-    with Origin() as origin, running(origin.uri) as gateway:
+    with Origin() as origin, running(origin.uri, http=False) as gateway:
         assert ask(gateway.address, data).startswith(b"HTTP/1.1 " + status)
         assert gateway.last("refused")["status"] == int(status)
 

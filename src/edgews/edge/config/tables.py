@@ -10,6 +10,7 @@ from edgews.edge.forwarding.origins import Origin, parse_origin
 from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
+from .health import Health
 from .positions import Path as KeyPath
 from .positions import line_of
 from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
@@ -33,6 +34,10 @@ class Route(Table):
     path: Path = "/"
     origins: Annotated[list[OriginText], Field(min_length=1)]
     ca: str | None = None
+    health: Health | None = None
+    http: bool = True
+    max_body_size: Size = 10 << 20
+    stream_timeout: Seconds = 60.0
     max_message_size: Size = Limits().max_message_size or 1 << 20
     max_frame_size: Size | None = None
     connect_timeout: Seconds = 5.0
@@ -42,6 +47,11 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
+
+    @property
+    def title(self) -> str:
+        """What the log calls it."""
+        return self.name or f"{self.host or '*'}{self.path}"
 
     def limits(self) -> Limits:
         """Return what the engine calls the sizes."""

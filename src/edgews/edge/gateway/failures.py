@@ -6,6 +6,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 
+from edgews.errors import HandshakeError
+
 
 @dataclass(slots=True, frozen=True)
 class Failure:
@@ -21,6 +23,8 @@ ANSWER_TIMEOUT = Failure(504, "answer timeout", "The origin did not answer the r
 DRAINING = Failure(503, "draining", "The gateway is shutting down")
 FAULT = Failure(500, "fault of the gateway", "The gateway met an unexpected condition")
 NO_ROUTE = Failure(404, "no route", "No route leads there")
+BODY_TIMEOUT = Failure(408, "body timeout", "The body of the request did not come in time")
+STALLED = Failure(504, "answer stalled", "The rest of the answer did not pass in time")
 OPEN_TIMEOUT = Failure(408, "open timeout", "The request did not come in time")
 
 
@@ -41,6 +45,11 @@ def connect_failure(error: Exception) -> Failure:
             return Failure(502, "origin missing", "The origin's socket does not exist")
         case _:
             return Failure(502, "origin unreachable", "The origin cannot be reached")
+
+
+def request_failure(error: HandshakeError) -> Failure:
+    """Return what to answer when a request may not be passed on."""
+    return Failure(error.status, str(error), f"The request is not acceptable: {error}")
 
 
 def answer_failure(fault: str) -> Failure:

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
+from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
+    check_path,
     check_switch,
     check_upgrade,
     client_response,
     origin_request,
     own_response,
 )
+from edgews.edge.forwarding.headers import strip_hop_by_hop
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Refuse
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
+from edgews.handshake import check_request
+from edgews.headers import Headers
 from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.states import Transport
 
 from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
+from .plain import Plain
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
@@ -43,6 +50,7 @@ class Proxied:
         "_early",
         "_reader",
         "_timer",
+        "_used",
         "client",
         "gateway",
         "loop",
@@ -50,6 +58,7 @@ class Proxied:
         "origin",
         "origin_stream",
         "peername",
+        "plain",
         "ray",
         "request",
         "route",
@@ -71,9 +80,13 @@ class Proxied:
         self.ray = gateway.new_ray()
         self.peername = ""
         self.started = self.opened = self.loop.time()
-        self._reader: RequestReader | None = RequestReader(gateway.limits)
+        # A plain request on its way.
+        self.plain: Plain | None = None
+        self._reader: RequestReader | None = RequestReader(gateway.limits, bodies=True)
         self._early = b""
         self._answered = False
+        # It has been answered before.
+        self._used = False
         self._dialling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -91,13 +104,20 @@ class Proxied:
 
     def _too_late(self) -> None:
         self._timer = None
-        self.refuse(OPEN_TIMEOUT)
+        if self._used and self._reader is not None and not self._reader.has_data:
+            # It has been answered before, and wants nothing more.
+            self.client.close()
+        else:
+            self.refuse(OPEN_TIMEOUT)
 
     def asked(self, data: bytes) -> None:
         """Take what the client sends before the connection is open."""
         reader = self._reader
         if self._answered:
             # Of no use any more, but unread it would turn the end of the stream into a reset.
+            return
+        if self.plain is not None:
+            self.plain.fed(data)
             return
         if reader is None:
             self._early += data
@@ -110,7 +130,12 @@ class Proxied:
                 return
             self._reader = None
             self.request, self._early = complete
-            check_upgrade(self.request, self._early)
+            if plain := is_plain(self.request):
+                check_plain(self.request)
+                check_path(self.request.path)
+            else:
+                check_upgrade(self.request, self._early)
+                check_bodiless(self.request)
         except HandshakeError as error:
             self._reader = None
             fields = (*error.headers, *self._ray_field())
@@ -120,10 +145,16 @@ class Proxied:
         found = self.gateway.admit(self)
         if isinstance(found, (Failure, Refuse)):
             self.refuse(found)
+            return
+        self.route = found
+        if not plain:
+            self._start(self._open(self.request, found))
         else:
-            self.route = found
-            self._dialling = self.loop.create_task(self._open(self.request, found))
-            self._dialling.add_done_callback(self._dialled)
+            self._ask(self.request, found)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._dialling = self.loop.create_task(work)
+        self._dialling.add_done_callback(self._dialled)
 
     def _dialled(self, task: asyncio.Task[None]) -> None:
         """Let go of the task; a fault of ours is no reason to keep the client waiting."""
@@ -131,6 +162,10 @@ class Proxied:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("cannot open %s", self.ray, exc_info=error)
             self.refuse(FAULT)
+        elif self.plain is not None:
+            self._asked_plain(self.plain)
+        if self.client.lost:
+            self._gone()
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
@@ -165,6 +200,66 @@ class Proxied:
             else:
                 self._answer(passed_on, "refused by the origin")
 
+    # A plain request
+
+    def _ask(self, request: Request, route: Route) -> None:
+        """Pass a plain request on."""
+        early, self._early = self._early, b""
+        try:
+            if not route.http:
+                check_request(request)
+            exchange = Exchange(request, max_body=route.max_body_size)
+        except HandshakeError as error:
+            fields = (*error.headers, *self._ray_field())
+            self._answer(own_response(error.status, str(error), fields), str(error))
+            return
+        forwarded = origin_request(
+            request,
+            client=self.peername,
+            secure=self.secure,
+            ray=self.ray,
+            prefix=self.gateway.header_prefix,
+        )
+        asked = plain_request(forwarded)
+        self.plain = self.client.peer = Plain(self, route, asked, exchange)
+        self._start(self.plain.run())
+        self.plain.fed(early)
+
+    def passed_on(self, response: Response) -> Response:
+        """Return what the client gets of an origin's answer to a plain request."""
+        fields = [*strip_hop_by_hop(response.headers), *self._ray_field()]
+        return Response(response.status, Headers.of(fields))
+
+    def _asked_plain(self, plain: Plain) -> None:
+        """Go on behind a plain request."""
+        self.plain = self.client.peer = None
+        if plain.failure is not None and not plain.exchange.answered:
+            self.refuse(plain.failure)
+            return
+        self.gateway.answered(self, plain)
+        if plain.failure is not None and plain.exchange.by_end:
+            # Another end would look as if the answer were whole.
+            self.client.abort()
+        elif plain.failure is not None or not plain.keep or not plain.exchange.keeps or self.client.lost:
+            self._answered = True
+            self._linger()
+        else:
+            self._again(plain.rest)
+
+    def _again(self, rest: bytes) -> None:
+        """Wait for another request on the same connection."""
+        self._used = True
+        self.request = self.route = None
+        self.ray = self.gateway.new_ray()
+        self.started = self.loop.time()
+        self._reader = RequestReader(self.gateway.limits, bodies=True)
+        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+        self.client.listen(True)
+        if rest:
+            self.asked(rest)
+
+    # The origin
+
     async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
         """Connect to the first origin that can be reached."""
         failure = connect_failure(OSError())
@@ -177,14 +272,14 @@ class Proxied:
                     await route.connect(self.loop, origin, stream)
             except OSError as error:
                 origin.active -= 1
-                origin.failures += 1
                 self.origin = self.origin_stream = None
                 failure = connect_failure(error)
+                origin.health.failed(failure.cause, self.loop.time())
             except asyncio.CancelledError:
                 stream.abort()
                 raise
             else:
-                origin.failures = 0
+                origin.health.passed(self.loop.time())
                 return None
         return failure
 
@@ -224,6 +319,8 @@ class Proxied:
     def _answer(self, response: Response, cause: str) -> None:
         """Send an answer that opens nothing, and end both streams."""
         self._stop_timer()
+        if self.request is not None and self.request.method == "HEAD":
+            response.body = b""
         self.client.write(encode_response(response))
         self.gateway.refused(self, response.status, cause)
         self._answered = True
@@ -232,6 +329,10 @@ class Proxied:
         self.client.listen(True)
         if self.origin_stream is not None:
             self.origin_stream.abort()
+        self._linger()
+
+    def _linger(self) -> None:
+        """End the client's stream behind what has been written, once it is out."""
         transport = self.client.transport
         if transport is not None and transport.can_write_eof() and not transport.is_closing():
             half_close(transport)
@@ -276,7 +377,9 @@ class Proxied:
 
     def finish(self, code: int, reason: str) -> None:
         """End the connection for a reason of the gateway's."""
-        if self.tunnel is None:
+        if self.plain is not None:
+            self.plain.keep = False
+        elif self.tunnel is None:
             self._hung_up()
         else:
             self.tunnel.finish(code, reason, self.loop.time())
@@ -335,7 +438,8 @@ class Proxied:
     def _gone(self) -> None:
         """Forget the connection once both streams are gone."""
         stream = self.origin_stream
-        if self.client.lost and (stream is None or stream.transport is None or stream.lost):
+        busy = self.plain is not None and self._dialling is not None
+        if self.client.lost and not busy and (stream is None or stream.transport is None or stream.lost):
             self._stop_timer()
             if self.origin is not None:
                 self.origin.active -= 1

@@ -21,10 +21,12 @@ from edgews.limits import Limits, Timeouts
 
 from . import accesslog, tls
 from .accesslog import AccessLog
+from .checks import Checks
 from .failures import DRAINING, NO_ROUTE, Failure
+from .plain import Plain
 from .proxied import Proxied
-from .streams import OriginStream
 from .tls import Contexts, contexts
+from .upstream import Upstreams
 
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
@@ -60,8 +62,14 @@ class Route:
     connect_timeout: float
     answer_timeout: float
     context: ssl.SSLContext | None
+    http: bool
+    max_body_size: int
+    stream_timeout: float
+    upstreams: Upstreams
 
-    async def connect(self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: OriginStream) -> None:
+    async def connect(
+        self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: asyncio.Protocol
+    ) -> None:
         """Connect to an origin.
 
         Raises:
@@ -103,12 +111,20 @@ class Gateway:
         self.listening: dict[str, Listening] = {}
         self.draining = False
         self._empty: asyncio.Future[None] | None = None
+        self.routes: tuple[Route, ...] = ()
+        self._retired: list[Upstreams] = []
+        self._checks = Checks()
         self._contexts = contexts(config)
         self._use(config, self._contexts)
 
     def _use(self, config: Config, found: Contexts) -> None:
         self.config = config
-        self.routes = tuple(map(_route, config.route, found.route))
+        before = self.routes
+        self.routes = _routes(config, found, before)
+        for route in before:
+            route.upstreams.retire()
+        self._retired = [one for one in self._retired if not one.closed]
+        self._retired += [route.upstreams for route in before]
         self.limits = Limits(max_header_size=config.max_header_size)
         self.header_prefix = config.header_prefix
         self.open_timeout = config.open_timeout
@@ -135,6 +151,7 @@ class Gateway:
             OSError: one cannot be had.
         """
         await self._listen(self.config, self._contexts)
+        self._checks.use(self.routes)
 
     async def reload(self, config: Config) -> None:
         """Go on with another configuration; open connections keep theirs.
@@ -145,6 +162,7 @@ class Gateway:
         found = contexts(config)
         await self._listen(config, found)
         self._use(config, found)
+        self._checks.use(self.routes)
 
     def renew(self) -> None:
         """Read the listeners' certificates again; connections from now on get them.
@@ -205,6 +223,7 @@ class Gateway:
         for listening in self.listening.values():
             listening.server.close()
         self.listening.clear()
+        await self._checks.stop()
         end = self.loop.time() + seconds
         # The last half is for the answers.
         waiting = list(self.connections)
@@ -221,6 +240,8 @@ class Gateway:
             for proxied in list(self.connections):
                 proxied.abort()
             await self.wait_empty()
+        for upstreams in (*self._retired, *(route.upstreams for route in self.routes)):
+            await upstreams.close()
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""
@@ -293,6 +314,36 @@ class Gateway:
             )
         )
 
+    def answered(self, proxied: Proxied, plain: Plain) -> None:
+        """Log a plain request that has been answered by an origin."""
+        request = plain.exchange.request
+        self.log.write(
+            accesslog.answered(
+                ray=proxied.ray,
+                time=time.time(),
+                client=proxied.peername,
+                route=_name(proxied.route),
+                origin=_text(plain.origin),
+                method=request.method,
+                target=request.path,
+                host=request.headers.get("Host") or "",
+                status=plain.status,
+                cause="" if plain.failure is None else plain.failure.cause,
+                bytes_up=plain.exchange.received,
+                bytes_down=plain.exchange.sent,
+                duration=self.loop.time() - proxied.started,
+            )
+        )
+
+    def health(self) -> list[dict[str, Any]]:
+        """Return what is known of each origin of each route: plain values."""
+        now = self.loop.time()
+        return [
+            {"route": route.name, "origin": origin.text, "active": origin.active, **origin.health.report(now)}
+            for route in self.routes
+            for origin in dict.fromkeys(route.pool.origins)
+        ]
+
     def gone(self, proxied: Proxied) -> None:
         """Forget a connection, and log its end."""
         if proxied not in self.connections:
@@ -325,16 +376,37 @@ def _text(origin: Origin | None) -> str:
     return "" if origin is None else origin.text
 
 
-def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
+def _routes(config: Config, found: Contexts, before: tuple[Route, ...]) -> tuple[Route, ...]:
+    """Return the routes of a configuration; origins that stay keep what is known of them."""
+    known: dict[str, list[Origin]] = {}
+    for old in before:
+        known.setdefault(old.name, []).extend(old.pool.origins)
+    return tuple(
+        _route(config, route, context, known.get(route.title, []))
+        for route, context in zip(config.route, found.route, strict=True)
+    )
+
+
+def _route(config: Config, route: RouteConfig, context: ssl.SSLContext | None, before: list[Origin]) -> Route:
     return Route(
-        name=route.name or f"{route.host or '*'}{route.path}",
+        name=route.title,
         host=route.host,
         path=route.path,
-        pool=Pool(route.parsed_origins()),
+        pool=Pool(
+            route.parsed_origins(),
+            before=before,
+            plan=None if route.health is None else route.health.plan(),
+        ),
         limits=route.limits(),
         timeouts=route.timeouts(),
         max_age=route.max_age,
         connect_timeout=route.connect_timeout,
         answer_timeout=route.answer_timeout,
         context=context,
+        http=route.http,
+        max_body_size=route.max_body_size,
+        stream_timeout=route.stream_timeout,
+        upstreams=Upstreams(
+            context, connect_timeout=route.connect_timeout, max_header_size=config.max_header_size
+        ),
     )

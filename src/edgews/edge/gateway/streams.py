@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from edgews.edge.relay.tunnel import Leg
 from edgews.errors import HandshakeError
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 HIGH_WATER: Final = 128 * 1024
 
 
+class Listener(Protocol):
+    """Where what is written comes from."""
+
+    def listen(self, reading: bool) -> None:
+        """Go on, or wait."""
+
+
 class Stream(asyncio.Protocol):
     """One of the two byte streams."""
 
@@ -29,7 +36,7 @@ class Stream(asyncio.Protocol):
         self.lost = False
         # Once there is a tunnel:
         self.leg: Leg | None = None
-        self.peer: Stream | None = None
+        self.peer: Listener | None = None
         self._scan: Callable[[bytes], bytes | None] | None = None
         self._peer_write: Callable[[bytes], object] | None = None
 

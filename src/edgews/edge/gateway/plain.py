@@ -1,0 +1,212 @@
+"""A plain HTTP request on its way through the gateway: both bodies stream, each side waits for the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from edgews.edge.forwarding.exchange import Exchange
+from edgews.edge.forwarding.origins import Origin
+from edgews.errors import HandshakeError
+from edgews.events import Request, Response
+from edgews.headers import Headers
+
+from .failures import (
+    ANSWER_TIMEOUT,
+    BODY_TIMEOUT,
+    STALLED,
+    Failure,
+    answer_failure,
+    connect_failure,
+    request_failure,
+)
+from .upstream import unreached
+
+if TYPE_CHECKING:
+    from .proxied import Proxied
+    from .server import Route
+
+# What a client may send before the origin takes it, or behind its request (bytes); then it has to wait.
+_WAITING: Final = 64 * 1024
+
+
+class Plain:
+    """One request; `run` is its task.
+
+    Attributes:
+        origin: which is asked, or has answered.
+        keep: whether the client's connection may go on behind it.
+        failure: what kept it from being answered, or from being answered to the end.
+        status: of the answer, 0 if none has begun.
+    """
+
+    def __init__(self, owner: Proxied, route: Route, asked: Request, exchange: Exchange) -> None:
+        self.owner = owner
+        self.route = route
+        self.exchange = exchange
+        self.origin: Origin | None = None
+        self.keep = True
+        self.failure: Failure | None = None
+        self.status = 0
+        self._asked = asked
+        self._loop = owner.loop
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        # What came behind the request.
+        self._behind = b""
+        self._stopped = False
+        self._uploading = False
+        # The client has done something: it has sent more of its body, or read.
+        self._moved = asyncio.Event()
+        self._writable = True
+        self._patience: asyncio.Timeout | None = None
+
+    # What the client does
+
+    def fed(self, data: bytes) -> None:
+        """Take what the client sends."""
+        if self.failure is not None:
+            return
+        if self.exchange.complete:
+            self._behind += data
+            self._waiting += len(data)
+        else:
+            try:
+                pieces = self.exchange.receive(data)
+            except HandshakeError as error:
+                self._fail(request_failure(error))
+                return
+            self._pieces += pieces
+            self._waiting += sum(map(len, pieces))
+        self._moved.set()
+        self._hold()
+
+    def listen(self, reading: bool) -> None:
+        """Write on, or wait until the client has read."""
+        self._writable = reading
+        self._moved.set()
+
+    def _hold(self) -> None:
+        """Have the client wait, or no longer."""
+        stop = self._waiting > _WAITING
+        if stop is not self._stopped:
+            self._stopped = stop
+            self.owner.client.listen(not stop)
+
+    async def _move(self) -> None:
+        """Wait until the client does something."""
+        self._moved.clear()
+        await self._moved.wait()
+
+    # The request
+
+    async def run(self) -> None:
+        """Ask the origins in turn; the first that can be reached answers."""
+        unreachable: Failure | None = connect_failure(OSError())
+        for origin in self.route.pool.candidates():
+            if self.failure is not None:
+                return
+            self.origin = origin
+            origin.active += 1
+            self.route.upstreams.enter()
+            try:
+                unreachable = await self._ask(origin)
+            finally:
+                origin.active -= 1
+                self.route.upstreams.leave()
+            if unreachable is None:
+                return
+            origin.health.failed(unreachable.cause, self._loop.time())
+        self.failure = unreachable
+
+    async def _ask(self, origin: Origin) -> Failure | None:
+        """Ask one; return why it could not be reached, None if it could, whatever came of that."""
+        route = self.route
+        body = self._body() if self.exchange.has_body else None
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                self._extend(route.connect_timeout + route.answer_timeout)
+                async with route.upstreams.request(origin, self._asked, body) as response:
+                    origin.health.passed(self._loop.time())
+                    await self._pass_on(response)
+        except (aiohttp.ClientError, OSError, HandshakeError, ValueError) as error:
+            failure = unreached(error)
+            if failure is not None:
+                return failure
+            if self.failure is None:
+                self.failure = _failure(error, self._uploading, self.exchange.answered)
+        return None
+
+    async def _body(self) -> AsyncGenerator[bytes, None]:
+        """Yield the request's body as it comes."""
+        self.owner.client.write(self.exchange.go_on())
+        while self._pieces or not self.exchange.complete:
+            self._uploading = not self._pieces
+            self._extend(self.route.stream_timeout)
+            while not self._pieces and not self.exchange.complete:
+                await self._move()
+            self._uploading = False
+            while self._pieces:
+                piece = self._pieces.popleft()
+                self._waiting -= len(piece)
+                self._hold()
+                self._extend(self.route.stream_timeout)
+                yield piece
+        if not self.exchange.answered:
+            self._extend(self.route.answer_timeout)
+
+    async def _pass_on(self, response: aiohttp.ClientResponse) -> None:
+        exchange, client = self.exchange, self.owner.client
+        if response.status == 101:
+            raise HandshakeError("it switches protocols unasked", status=0)
+        fields = Headers.of(
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers
+        )
+        passed_on = self.owner.passed_on(Response(response.status, fields))
+        client.write(exchange.head(passed_on, keep=self.keep))
+        self.status = response.status
+        if exchange.request.method != "HEAD":
+            while True:
+                self._extend(self.route.stream_timeout)
+                piece = await response.content.readany()
+                if not piece:
+                    break
+                client.write(exchange.data(piece))
+                while not self._writable:
+                    await self._move()
+        client.write(exchange.end())
+
+    # How it ends
+
+    def _extend(self, seconds: float) -> None:
+        """Wait so long for what is to happen next, whoever has to do it."""
+        if self._patience is not None:
+            self._patience.reschedule(self._loop.time() + seconds)
+
+    def _fail(self, failure: Failure) -> None:
+        """Give the request up for what the client has done."""
+        self.failure = failure
+        if self._patience is not None:
+            self._patience.reschedule(self._loop.time())
+
+    @property
+    def rest(self) -> bytes:
+        """What the client has sent behind the request."""
+        return self.exchange.behind + self._behind
+
+
+def _failure(error: Exception, uploading: bool, answered: bool) -> Failure:
+    """Say what an exception means that is none of connecting."""
+    match error:
+        case TimeoutError():
+            return STALLED if answered else BODY_TIMEOUT if uploading else ANSWER_TIMEOUT
+        case HandshakeError() | ValueError():
+            return answer_failure(str(error))
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return answer_failure("it is malformed")
+        case _:
+            return answer_failure("the origin ended the connection")
