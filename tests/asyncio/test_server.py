@@ -311,7 +311,7 @@ class TestClose:
             await turns(count)
             await soon(server.close())
             with Raw(sock) as raw:
-                assert await asyncio.to_thread(_rest_or_reset, raw) == b""
+                assert await asyncio.to_thread(raw.read_until_gone) == b""
 
     async def test_while_a_client_asks(self) -> None:
         for count in (0, *range(4, 8)):
@@ -320,7 +320,7 @@ class TestClose:
                     raw.send(wire.request())
                     await turns(count)
                     await soon(server.close())
-                    answer = await asyncio.to_thread(_rest_or_reset, raw)
+                    answer = await asyncio.to_thread(raw.read_until_gone)
                     assert answer[:12] in (b"", b"HTTP/1.1 101", b"HTTP/1.1 503")
 
     async def test_by_a_block_that_raises(self) -> None:
@@ -339,13 +339,6 @@ def _connected(server: Server) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
     sock.connect(where)
     return sock
-
-
-def _rest_or_reset(raw: Raw) -> bytes:
-    try:
-        return raw.read_rest()
-    except ConnectionResetError:
-        return b""
 
 
 class TestServeForever:

@@ -51,10 +51,10 @@ def check(config: Path) -> int:
         return 2
     from edgews.edge.config.faults import ConfigError
     from edgews.edge.config.file import load_config
-    from edgews.edge.gateway.tls import contexts
+    from edgews.edge.gateway.prepare import prepare
 
     try:
-        contexts(load_config(config))
+        prepare(load_config(config))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1

@@ -365,6 +365,6 @@ def test_drain_under_traffic_loses_nothing_that_passed():
 
     def start(origin: str) -> Running:
         values = {"listen": [{"address": "127.0.0.1:0"}], "route": [{"origins": [origin]}]}
-        return Running(values, (), uvloop=False)
+        return Running(values)
 
     asyncio.run(main())

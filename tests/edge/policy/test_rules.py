@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.policy.cel import EvaluationError, Scope
-from edgews.edge.policy.expressions import compile_expression, functions
-from edgews.edge.policy.fields import FIELDS, MessageFacts, UpgradeFacts
-from edgews.edge.policy.lists import NetworkList, Networks
-from edgews.edge.policy.normalize import normalize
-from edgews.edge.policy.rules import (
+from edgews.edge.policy.actions import (
     ACTIONS,
-    SHOWN,
     Action,
     Block,
     Close,
@@ -22,11 +16,15 @@ from edgews.edge.policy.rules import (
     RateLimit,
     RequireToken,
     Rule,
-    RuleError,
-    Ruleset,
     Skip,
     Stage,
 )
+from edgews.edge.policy.cel import EvaluationError, Scope
+from edgews.edge.policy.expressions import compile_expression, functions
+from edgews.edge.policy.fields import FIELDS, MessageFacts, UpgradeFacts
+from edgews.edge.policy.lists import NetworkList, Networks
+from edgews.edge.policy.normalize import normalize
+from edgews.edge.policy.rules import SHOWN, RuleError, Ruleset
 from edgews.headers import Headers
 
 pytestmark = pytest.mark.edge

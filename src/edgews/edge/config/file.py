@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from edgews.edge.policy.connlimit import Kind
+
+from . import policies
 from .faults import ConfigError, Fault, fault_of
 from .positions import Path as KeyPath
 from .tables import DEFAULT_FILE, Config
@@ -90,16 +94,30 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         places.add(place)
         if route.max_frame_size is not None and route.max_frame_size > route.max_message_size:
             found.append((("route", at, "max_frame_size"), "at most max_message_size"))
+    found += policies.contradictions(config, {route.title for route in config.route})
+    everybody = config.connections.limits().get(Kind.ALL)
+    if everybody is not None and config.max_connections < (most := everybody.soft + everybody.burst):
+        found.append((("max_connections",), f"{most} or more: connections lets so many in"))
     return found
 
 
 def _known(path: KeyPath) -> list[str]:
     """Return the keys that the table has where the last step of a path is none of them."""
     table: type[BaseModel] = Config
-    for step in path[:-1]:
+    steps = iter(path[:-1])
+    for step in steps:
         if isinstance(step, str):
-            (table,) = _tables(table.model_fields[step].annotation)
-    return list(table.model_fields)
+            annotation = _keys(table)[step].annotation
+            (table,) = _tables(annotation)
+            if get_origin(annotation) is dict:
+                # The name that somebody gave it.
+                next(steps, None)
+    return list(_keys(table))
+
+
+def _keys(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the keys of a table as they stand in a file."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
 
 
 def _tables(annotation: Any) -> list[type[BaseModel]]:

@@ -6,9 +6,8 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from edgews.edge.forwarding.handshake import check_path
 from edgews.edge.forwarding.health import Kind, Plan
-from edgews.errors import HandshakeError
+from edgews.edge.policy.normalize import TargetError, normalize
 
 from .values import Seconds, Table
 
@@ -16,14 +15,10 @@ _DEFAULT = Plan()
 
 
 def _target(value: str) -> str:
-    path = value.partition("?")[0]
     try:
-        check_path(path)
-    except HandshakeError:
-        path = ""
-    if not path.startswith("/") or not value.isascii() or not value.isprintable() or set(value) & set(" #"):
-        raise ValueError("a path such as /health, maybe with a query")
-    return value
+        return str(normalize(value))
+    except TargetError:
+        raise ValueError("a path such as /health, maybe with a query") from None
 
 
 Count: TypeAlias = Annotated[int, Field(ge=1, le=1000)]

@@ -11,6 +11,7 @@ from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
 from .health import Health
+from .policies import PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
@@ -50,7 +51,7 @@ class Route(Table):
 
     @property
     def title(self) -> str:
-        """What the log calls it."""
+        """What it is called: its name, or where it begins."""
         return self.name or f"{self.host or '*'}{self.path}"
 
     def limits(self) -> Limits:
@@ -71,7 +72,7 @@ class Route(Table):
         return [parse_origin(origin) for origin in self.origins]
 
 
-class Config(Table):
+class Config(PolicyTables):
     """The whole file."""
 
     listen: Annotated[list[Listen], Field(min_length=1)]

@@ -13,9 +13,12 @@ from typing import Final
 
 import h11
 
+from edgews.edge.policy.normalize import Target
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.headers import Headers
+
+from .headers import Forwarded
 
 # What a chunk says of itself, and trailers.
 _MAX_LINE: Final = 16 * 1024
@@ -50,11 +53,13 @@ def check_bodiless(request: Request) -> None:
             raise HandshakeError("a request for a WebSocket has no body", header=name)
 
 
-def plain_request(request: Request) -> Request:
-    """Return what an origin is asked, without what the gateway does itself for this hop."""
-    own = ("connection", "expect", "upgrade")
-    fields = [field for field in request.headers if field[0].lower() not in own]
-    return Request(request.method, request.target, Headers.of(fields))
+def plain_request(request: Request, target: Target, forwarded: Forwarded) -> Request:
+    """Return the plain request that the origin gets; asking for the body is the gateway's part.
+
+    RFC 9110 §10.1.1.
+    """
+    fields = [field for field in forwarded.headers if field[0].lower() != "expect"]
+    return Request(request.method, str(target), Headers.of(fields))
 
 
 class Exchange:

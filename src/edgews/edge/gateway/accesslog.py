@@ -9,7 +9,7 @@ from edgews.edge.relay.tunnel import End, Tunnel
 
 
 def opened(
-    *, ray: str, time: float, client: str, route: str, origin: str, target: str, host: str
+    *, ray: str, time: float, client: str | None, route: str, origin: str, target: str, host: str
 ) -> dict[str, Any]:
     """Return the record of a connection that is open."""
     return {
@@ -25,7 +25,7 @@ def opened(
 
 
 def refused(
-    *, ray: str, time: float, client: str, route: str, status: int, cause: str, duration: float
+    *, ray: str, time: float, client: str | None, route: str, status: int, cause: str, duration: float
 ) -> dict[str, Any]:
     """Return the record of a request that opened nothing."""
     return {
@@ -44,7 +44,7 @@ def answered(
     *,
     ray: str,
     time: float,
-    client: str,
+    client: str | None,
     route: str,
     origin: str,
     method: str,
@@ -76,7 +76,15 @@ def answered(
 
 
 def ended(
-    *, ray: str, time: float, client: str, route: str, origin: str, tunnel: Tunnel, end: End, duration: float
+    *,
+    ray: str,
+    time: float,
+    client: str | None,
+    route: str,
+    origin: str,
+    tunnel: Tunnel,
+    end: End,
+    duration: float,
 ) -> dict[str, Any]:
     """Return the record of a connection that has ended."""
     up, down = tunnel.client.scanner, tunnel.origin.scanner

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
 
+from edgews.edge.policy.decisions import Failure
 from edgews.errors import HandshakeError
-
-
-@dataclass(slots=True, frozen=True)
-class Failure:
-    """An answer of the gateway's own, with a short word for the log."""
-
-    status: int
-    cause: str
-    text: str
-
 
 CONNECT_TIMEOUT = Failure(504, "connect timeout", "The origin did not accept the connection in time")
 ANSWER_TIMEOUT = Failure(504, "answer timeout", "The origin did not answer the request in time")
@@ -25,6 +15,11 @@ FAULT = Failure(500, "fault of the gateway", "The gateway met an unexpected cond
 NO_ROUTE = Failure(404, "no route", "No route leads there")
 BODY_TIMEOUT = Failure(408, "body timeout", "The body of the request did not come in time")
 STALLED = Failure(504, "answer stalled", "The rest of the answer did not pass in time")
+TOO_MANY = Failure(
+    503, "too many connections", "The gateway has too many connections", (("Retry-After", "5"),)
+)
+# Nobody gets this one; it is for the log.
+HUNG_UP = Failure(499, "the client hung up", "The client has gone")
 OPEN_TIMEOUT = Failure(408, "open timeout", "The request did not come in time")
 
 

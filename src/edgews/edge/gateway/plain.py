@@ -11,6 +11,7 @@ import aiohttp
 
 from edgews.edge.forwarding.exchange import Exchange
 from edgews.edge.forwarding.origins import Origin
+from edgews.edge.policy.decisions import Failure
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.headers import Headers
@@ -18,13 +19,13 @@ from edgews.headers import Headers
 from .failures import (
     ANSWER_TIMEOUT,
     BODY_TIMEOUT,
+    HUNG_UP,
     STALLED,
-    Failure,
     answer_failure,
     connect_failure,
     request_failure,
 )
-from .upstream import unreached
+from .upstream import unreached, watch
 
 if TYPE_CHECKING:
     from .proxied import Proxied
@@ -129,8 +130,8 @@ class Plain:
         body = self._body() if self.exchange.has_body else None
         try:
             async with asyncio.timeout(None) as self._patience:
-                self._extend(route.connect_timeout + route.answer_timeout)
-                async with route.upstreams.request(origin, self._asked, body) as response:
+                # Until somebody is there, the library has a time of its own.
+                async with route.upstreams.request(origin, self._asked, body, self._reached) as response:
                     origin.health.passed(self._loop.time())
                     await self._pass_on(response)
         except (aiohttp.ClientError, OSError, HandshakeError, ValueError) as error:
@@ -141,9 +142,16 @@ class Plain:
                 self.failure = _failure(error, self._uploading, self.exchange.answered)
         return None
 
+    def _reached(self) -> None:
+        """Give the origin its time to answer; a body makes it longer."""
+        self._extend(self.route.answer_timeout)
+
     async def _body(self) -> AsyncGenerator[bytes, None]:
         """Yield the request's body as it comes."""
         self.owner.client.write(self.exchange.go_on())
+        if not self._pieces:
+            # Nothing, so that the library lets the head go.
+            yield b""
         while self._pieces or not self.exchange.complete:
             self._uploading = not self._pieces
             self._extend(self.route.stream_timeout)
@@ -167,6 +175,7 @@ class Plain:
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers
         )
         passed_on = self.owner.passed_on(Response(response.status, fields))
+        watch(response)
         client.write(exchange.head(passed_on, keep=self.keep))
         self.status = response.status
         if exchange.request.method != "HEAD":
@@ -186,6 +195,10 @@ class Plain:
         """Wait so long for what is to happen next, whoever has to do it."""
         if self._patience is not None:
             self._patience.reschedule(self._loop.time() + seconds)
+
+    def hung_up(self) -> None:
+        """Give the request up: nobody is there any more who could get the answer."""
+        self.failure = HUNG_UP
 
     def _fail(self, failure: Failure) -> None:
         """Give the request up for what the client has done."""

@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
-    check_path,
     check_switch,
     check_upgrade,
     client_response,
     origin_request,
     own_response,
 )
-from edgews.edge.forwarding.headers import strip_hop_by_hop
+from edgews.edge.forwarding.headers import to_client
 from edgews.edge.forwarding.origins import Origin
-from edgews.edge.policy.decisions import Refuse
+from edgews.edge.policy.decisions import Failure
+from edgews.edge.policy.policies import PASSED, Verdict
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.handshake import check_request
-from edgews.headers import Headers
 from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.states import Transport
 
-from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
 from .plain import Plain
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
+    from .admission import Entry
     from .server import Gateway, Route
 
 _log = logging.getLogger("edgews.edge")
@@ -41,7 +41,14 @@ _EARLY: Final = 64 * 1024
 
 
 class Proxied:
-    """A client's connection, and the origin's behind it."""
+    """A client's connection, and the origin's behind it.
+
+    Attributes:
+        peername: the address of the other end of the client's stream; None for a Unix socket.
+        address: of the client, which a trusted proxy may stand in front of.
+        entry: what is known of the request until the connection is open.
+        verdict: what the policies made of it.
+    """
 
     __slots__ = (
         "_answered",
@@ -51,7 +58,9 @@ class Proxied:
         "_reader",
         "_timer",
         "_used",
+        "address",
         "client",
+        "entry",
         "gateway",
         "loop",
         "opened",
@@ -65,6 +74,7 @@ class Proxied:
         "secure",
         "started",
         "tunnel",
+        "verdict",
     )
 
     def __init__(self, gateway: Gateway, *, secure: bool) -> None:
@@ -78,7 +88,10 @@ class Proxied:
         self.route: Route | None = None
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
-        self.peername = ""
+        self.peername: str | None = None
+        self.address: str | None = None
+        self.entry: Entry | None = None
+        self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
         # A plain request on its way.
         self.plain: Plain | None = None
@@ -98,7 +111,7 @@ class Proxied:
         transport = self.client.transport
         assert transport is not None
         peer = transport.get_extra_info("peername")
-        self.peername = peer[0] if isinstance(peer, tuple) else ""
+        self.peername = self.address = peer[0] if isinstance(peer, tuple) else None
         self.gateway.came(self)
         self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
 
@@ -132,18 +145,16 @@ class Proxied:
             self.request, self._early = complete
             if plain := is_plain(self.request):
                 check_plain(self.request)
-                check_path(self.request.path)
             else:
                 check_upgrade(self.request, self._early)
                 check_bodiless(self.request)
         except HandshakeError as error:
             self._reader = None
-            fields = (*error.headers, *self._ray_field())
-            self._answer(own_response(error.status, str(error), fields), str(error))
+            self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
             return
         self._stop_timer()
         found = self.gateway.admit(self)
-        if isinstance(found, (Failure, Refuse)):
+        if isinstance(found, Failure):
             self.refuse(found)
             return
         self.route = found
@@ -163,19 +174,17 @@ class Proxied:
             _log.error("cannot open %s", self.ray, exc_info=error)
             self.refuse(FAULT)
         elif self.plain is not None:
+            if task.cancelled():
+                self.plain.hung_up()
             self._asked_plain(self.plain)
         if self.client.lost:
             self._gone()
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
-        asked = origin_request(
-            request,
-            client=self.peername,
-            secure=self.secure,
-            ray=self.ray,
-            prefix=self.gateway.header_prefix,
-        )
+        entry = self.entry
+        assert entry is not None
+        asked = origin_request(request, entry.facts.target, entry.forwarded)
         reader = ResponseReader(self.gateway.limits)
         head = reader.request(asked)
         failure = await self._connect(route, reader)
@@ -194,7 +203,7 @@ class Proxied:
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
-            passed_on = client_response(response, ((f"{self.gateway.header_prefix}Ray", self.ray),))
+            passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
             if response.status == 101:
                 self._join(route, stream, deflate, passed_on, behind)
             else:
@@ -210,30 +219,24 @@ class Proxied:
                 check_request(request)
             exchange = Exchange(request, max_body=route.max_body_size)
         except HandshakeError as error:
-            fields = (*error.headers, *self._ray_field())
-            self._answer(own_response(error.status, str(error), fields), str(error))
+            self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
             return
-        forwarded = origin_request(
-            request,
-            client=self.peername,
-            secure=self.secure,
-            ray=self.ray,
-            prefix=self.gateway.header_prefix,
-        )
-        asked = plain_request(forwarded)
+        entry = self.entry
+        assert entry is not None
+        asked = plain_request(request, entry.facts.target, entry.forwarded)
         self.plain = self.client.peer = Plain(self, route, asked, exchange)
         self._start(self.plain.run())
         self.plain.fed(early)
 
     def passed_on(self, response: Response) -> Response:
         """Return what the client gets of an origin's answer to a plain request."""
-        fields = [*strip_hop_by_hop(response.headers), *self._ray_field()]
-        return Response(response.status, Headers.of(fields))
+        fields = to_client(response.headers, self.ray, identity=self.gateway.admission.identity)
+        return Response(response.status, fields)
 
     def _asked_plain(self, plain: Plain) -> None:
         """Go on behind a plain request."""
         self.plain = self.client.peer = None
-        if plain.failure is not None and not plain.exchange.answered:
+        if plain.failure is not None and plain.failure is not HUNG_UP and not plain.exchange.answered:
             self.refuse(plain.failure)
             return
         self.gateway.answered(self, plain)
@@ -249,7 +252,8 @@ class Proxied:
     def _again(self, rest: bytes) -> None:
         """Wait for another request on the same connection."""
         self._used = True
-        self.request = self.route = None
+        self.request = self.route = self.entry = None
+        self.verdict = PASSED
         self.ray = self.gateway.new_ray()
         self.started = self.loop.time()
         self._reader = RequestReader(self.gateway.limits, bodies=True)
@@ -305,16 +309,10 @@ class Proxied:
             stream.data_received(behind)
         self._advance()
 
-    def refuse(self, failure: Failure | Refuse) -> None:
+    def refuse(self, failure: Failure) -> None:
         """Answer the client with a refusal of the gateway's."""
-        if isinstance(failure, Failure):
-            self._answer(own_response(failure.status, failure.text, self._ray_field()), failure.cause)
-        else:
-            fields = (*failure.headers, *self._ray_field())
-            self._answer(own_response(failure.status, failure.body, fields), failure.reason)
-
-    def _ray_field(self) -> tuple[tuple[str, str], ...]:
-        return ((f"{self.gateway.header_prefix}Ray", self.ray),)
+        ray = (self.gateway.admission.identity.ray_id, self.ray)
+        self._answer(own_response(failure, (ray,)), failure.cause)
 
     def _answer(self, response: Response, cause: str) -> None:
         """Send an answer that opens nothing, and end both streams."""

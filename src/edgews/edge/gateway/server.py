@@ -14,16 +14,17 @@ from edgews.edge.config.tables import Config, Listen
 from edgews.edge.config.tables import Route as RouteConfig
 from edgews.edge.config.values import parse_address
 from edgews.edge.forwarding.origins import Origin, Pool
-from edgews.edge.forwarding.routing import find
-from edgews.edge.policy.decisions import Facts, Policy, Refuse, decide
+from edgews.edge.policy.decisions import Failure
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
 from . import accesslog, tls
 from .accesslog import AccessLog
+from .admission import Admission
 from .checks import Checks
-from .failures import DRAINING, NO_ROUTE, Failure
+from .failures import DRAINING, TOO_MANY
 from .plain import Plain
+from .prepare import Prepared, prepare
 from .proxied import Proxied
 from .tls import Contexts, contexts
 from .upstream import Upstreams
@@ -93,18 +94,14 @@ class Gateway:
 
     Args:
         config: checked already; the files that it names are read here.
-        policies: asked about each upgrade, in order.
         log: where records go.
 
     Raises:
-        ConfigError: a certificate cannot be used.
+        ConfigError: one of them cannot be used.
     """
 
-    def __init__(
-        self, config: Config, *, policies: tuple[Policy, ...] = (), log: AccessLog | None = None
-    ) -> None:
+    def __init__(self, config: Config, *, log: AccessLog | None = None) -> None:
         self.loop = asyncio.get_running_loop()
-        self.policies = policies
         self.log = AccessLog(None) if log is None else log
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
@@ -114,19 +111,20 @@ class Gateway:
         self.routes: tuple[Route, ...] = ()
         self._retired: list[Upstreams] = []
         self._checks = Checks()
-        self._contexts = contexts(config)
-        self._use(config, self._contexts)
+        prepared = prepare(config)
+        self._contexts = prepared.contexts
+        self._configure(prepared)
+        self.admission = Admission(self, prepared)
 
-    def _use(self, config: Config, found: Contexts) -> None:
-        self.config = config
+    def _configure(self, prepared: Prepared) -> None:
+        config = self.config = prepared.config
         before = self.routes
-        self.routes = _routes(config, found, before)
+        self.routes = _routes(config, prepared.contexts, before)
         for route in before:
             route.upstreams.retire()
         self._retired = [one for one in self._retired if not one.closed]
         self._retired += [route.upstreams for route in before]
         self.limits = Limits(max_header_size=config.max_header_size)
-        self.header_prefix = config.header_prefix
         self.open_timeout = config.open_timeout
 
     @property
@@ -159,9 +157,10 @@ class Gateway:
         Raises:
             ConfigError, OSError: a file that it names, or an address, cannot be had. Nothing has changed.
         """
-        found = contexts(config)
-        await self._listen(config, found)
-        self._use(config, found)
+        prepared = prepare(config)
+        await self._listen(config, prepared.contexts)
+        self._configure(prepared)
+        self.admission.use(prepared)
         self._checks.use(self.routes)
 
     def renew(self) -> None:
@@ -220,6 +219,7 @@ class Gateway:
     async def drain(self, seconds: float) -> None:
         """Stop accepting, close all connections with 1001, spread over a time, and drop what is then left."""
         self.draining = True
+        self.admission.close()
         for listening in self.listening.values():
             listening.server.close()
         self.listening.clear()
@@ -256,27 +256,13 @@ class Gateway:
         """Return a name for a request that nobody can guess."""
         return os.urandom(_RAY_BYTES).hex()
 
-    def admit(self, proxied: Proxied) -> Route | Failure | Refuse:
+    def admit(self, proxied: Proxied) -> Route | Failure:
         """Say where a request goes, or why it goes nowhere."""
-        request = proxied.request
-        assert request is not None
         if self.draining:
             return DRAINING
         if len(self.connections) > self.config.max_connections:
-            return Failure(503, "too many connections", "The gateway has too many connections")
-        route = find(self.routes, request.headers.get("Host") or "", request.path)
-        if route is None:
-            return NO_ROUTE
-        facts = Facts(
-            request=request,
-            client=proxied.peername,
-            secure=proxied.secure,
-            ray=proxied.ray,
-            route=route.name,
-            now=self.loop.time(),
-        )
-        decision = decide(self.policies, facts)
-        return decision if isinstance(decision, Refuse) else route
+            return TOO_MANY
+        return self.admission.admit(proxied)
 
     def came(self, proxied: Proxied) -> None:
         """Keep a connection."""
@@ -290,7 +276,7 @@ class Gateway:
             accesslog.opened(
                 ray=proxied.ray,
                 time=time.time(),
-                client=proxied.peername,
+                client=proxied.address,
                 route=_name(proxied.route),
                 origin=_text(proxied.origin),
                 target=request.path,
@@ -298,15 +284,17 @@ class Gateway:
             )
         )
         # An idle connection is to be small.
-        proxied.request = None
+        proxied.request = proxied.entry = None
+        proxied.verdict = proxied.verdict.brief()
 
     def refused(self, proxied: Proxied, status: int, cause: str) -> None:
         """Log a request that opened nothing."""
+        self.admission.release(proxied)
         self.log.write(
             accesslog.refused(
                 ray=proxied.ray,
                 time=time.time(),
-                client=proxied.peername,
+                client=proxied.address,
                 route=_name(proxied.route),
                 status=status,
                 cause=cause,
@@ -316,12 +304,13 @@ class Gateway:
 
     def answered(self, proxied: Proxied, plain: Plain) -> None:
         """Log a plain request that has been answered by an origin."""
+        self.admission.release(proxied)
         request = plain.exchange.request
         self.log.write(
             accesslog.answered(
                 ray=proxied.ray,
                 time=time.time(),
-                client=proxied.peername,
+                client=proxied.address,
                 route=_name(proxied.route),
                 origin=_text(plain.origin),
                 method=request.method,
@@ -349,13 +338,14 @@ class Gateway:
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
+        self.admission.release(proxied)
         tunnel = proxied.tunnel
         if tunnel is not None and tunnel.end is not None:
             self.log.write(
                 accesslog.ended(
                     ray=proxied.ray,
                     time=time.time(),
-                    client=proxied.peername,
+                    client=proxied.address,
                     route=_name(proxied.route),
                     origin=_text(proxied.origin),
                     tunnel=tunnel,

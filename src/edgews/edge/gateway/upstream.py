@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from edgews.edge.forwarding.origins import Origin
+from edgews.edge.policy.decisions import Failure
 from edgews.events import Request
 
-from .failures import Failure, connect_failure
+from .failures import connect_failure
 
 # How long an unused connection to an origin is kept (seconds): less than most servers keep theirs.
 KEPT: Final = 4.0
@@ -48,6 +49,7 @@ class Upstreams:
             "max_line_size": max_header_size,
             "max_field_size": max_header_size,
             "skip_auto_headers": _NO_EXTRAS,
+            "trace_configs": [_traced()],
         }
         self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
         self._busy = 0
@@ -56,9 +58,16 @@ class Upstreams:
         self.closed = False
 
     def request(
-        self, origin: Origin, asked: Request, body: AsyncGenerator[bytes, None] | None
+        self,
+        origin: Origin,
+        asked: Request,
+        body: AsyncGenerator[bytes, None] | None,
+        reached: Callable[[], object],
     ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Ask an origin; the block has its answer, whose body is still to come.
+
+        Args:
+            reached: called once there is a connection, and the head on its way.
 
         Raises:
             ValueError: the target would not arrive as it is.
@@ -69,7 +78,12 @@ class Upstreams:
             raise ValueError("the target has characters that may not stand there")
         session = self._session(origin, kept=body is None and asked.method in _SAFE)
         return session.request(
-            asked.method, url, headers=CIMultiDict(asked.headers), data=body, allow_redirects=False
+            asked.method,
+            url,
+            headers=CIMultiDict(asked.headers),
+            data=body,
+            allow_redirects=False,
+            trace_request_ctx=reached,
         )
 
     def get(self, origin: Origin, target: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
@@ -135,6 +149,35 @@ def unreached(error: Exception) -> Failure | None:
             return connect_failure(error.os_error)
         case _:
             return None
+
+
+def _traced() -> aiohttp.TraceConfig:
+    """Return what makes the library say when it has reached somebody."""
+
+    async def sent(session: aiohttp.ClientSession, context: Any, parameters: object) -> None:
+        if context.trace_request_ctx is not None:
+            context.trace_request_ctx()
+
+    traced = aiohttp.TraceConfig()
+    traced.on_request_headers_sent.append(sent)
+    return traced
+
+
+def watch(response: aiohttp.ClientResponse) -> None:
+    """Have whoever reads the body learn that the connection is gone, whatever the reason.
+
+    By itself the library tells nobody when it gives one up for a malformed chunk.
+    """
+    connection = response.connection
+    protocol = None if connection is None else connection.protocol
+    gone = None if protocol is None else protocol.closed
+    if gone is not None:
+        gone.add_done_callback(lambda _: _broken(response.content))
+
+
+def _broken(content: aiohttp.StreamReader) -> None:
+    if not content.is_eof() and content.exception() is None:
+        content.set_exception(aiohttp.ClientPayloadError())
 
 
 def _url(origin: Origin, target: str) -> URL:
