@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 
@@ -104,7 +104,13 @@ class _Check:
             return connect_failure(error).cause
 
     async def _connect(self) -> str:
-        await self.route.connect(asyncio.get_running_loop(), self.origin, _Knock())
+        loop = asyncio.get_running_loop()
+        knock = _Knock(loop)
+        try:
+            await self.route.connect(loop, self.origin, knock)
+            await knock.lost
+        finally:
+            knock.abort()
         return ""
 
     async def _get(self) -> str:
@@ -125,8 +131,22 @@ class _Check:
 
 
 class _Knock(asyncio.Protocol):
-    """A connection that is dropped as soon as it is there."""
+    """A connection that is closed as soon as it is there; in order, for TLS would complain."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        # uvloop's have no class in common with asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def abort(self) -> None:
+        """Drop what is left."""
+        if self._transport is not None:
+            self._transport.abort()
