@@ -38,6 +38,10 @@ _TAKEN: Final = 256
 ANSWER_TIME: Final = 1.0
 
 
+def _nobody() -> None:
+    """Stand for `changed` behind the end."""
+
+
 class Session:
     """A connection with an inbox.
 
@@ -296,6 +300,11 @@ class Session:
                 self.response = response
             case Disconnected():
                 self.closed = event
+                # Nothing changes any more; and whoever has a session and is called by it would be freed by
+                # the garbage collector alone.
+                changed, self._changed = self._changed, _nobody
+                changed()
+                return
             case _:
                 return
         self._changed()

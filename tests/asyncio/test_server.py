@@ -26,6 +26,7 @@ from tests.asyncio.harness import (
     address,
     code_in,
     echo,
+    frames_of,
     open_sockets,
     raw_client,
     run,
@@ -436,6 +437,25 @@ class TestComingAndGoing:
                 results = await asyncio.gather(pinging, receiving, return_exceptions=True)
                 assert isinstance(results[1], ConnectionClosed)
         await soon(ws.wait_closed())
+
+    @pytest.mark.parametrize("polite", [True, False])
+    async def test_the_garbage_collector_finds_nothing(self, polite: bool) -> None:
+        """What has ended is freed there and then: no connection refers to itself in a circle."""
+        async with PLAIN.serve(echo) as server:
+            gc.collect()
+            gc.disable()
+            try:
+                async with raw_client(server) as raw:
+                    await asyncio.to_thread(raw.send, wire.frame(wire.TEXT, b"x"))
+                    assert await asyncio.to_thread(raw.read_frame) == (wire.TEXT, b"x")
+                    if polite:
+                        await asyncio.to_thread(raw.send, wire.frame(wire.CLOSE))
+                        await frames_of(raw)
+                await until(lambda: not server._connections)
+                await turns()
+                assert [thing for thing in gc.get_objects() if isinstance(thing, AnyLink)] == []
+            finally:
+                gc.enable()
 
     async def test_timers_of_a_connection_go_with_it(self) -> None:
         """Timeouts of days do not keep what has ended."""

@@ -54,6 +54,8 @@ class Waiter:
         self.waiting = False
         assert self._callback is not None
         self._loop.call_soon(self._callback, outcome, context=self._context)
+        # It leads to the task, and the task to whoever has the waiter.
+        self._callback = self._context = None
 
     # What a task calls
 

@@ -435,6 +435,8 @@ class WebSocket(Link, Status):
         else:
             _log.error("the handler of a connection failed", exc_info=error)
             self._start_close(CloseCode.INTERNAL_ERROR)
+        # What it raised leads back here.
+        self._task = None
         self._owner.gone(self)
 
     def _start_close(self, code: int, reason: str = "") -> None:

@@ -65,14 +65,22 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it cannot be read, or with everything that is wrong.
     """
+    return parse_config(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a file that has not been checked yet.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except OSError as error:
         raise ConfigError(str(path), [Fault(0, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), [Fault(line, "", "TOML is written in UTF-8")]) from None
-    return parse_config(text, str(path))
 
 
 def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:

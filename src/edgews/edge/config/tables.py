@@ -14,6 +14,7 @@ from .health import Health
 from .policies import PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
+from .processes import ControlPath, Workers
 from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
 
 DEFAULT_FILE: Final = "edgews.toml"
@@ -48,6 +49,8 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
+    inspect: Literal["frames", "messages"] = "frames"
+    compression: Literal["both", "client", "origin", "off"] = "both"
 
     @property
     def title(self) -> str:
@@ -84,6 +87,8 @@ class Config(PolicyTables):
     max_header_size: Size = 16 * 1024
     drain_time: Annotated[float, Field(ge=0, lt=1e9)] = 10.0
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    workers: Workers = 1
+    control: ControlPath = "off"
 
     _text: str = PrivateAttr("")
     _file: str = PrivateAttr(DEFAULT_FILE)

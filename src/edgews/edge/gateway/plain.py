@@ -25,6 +25,7 @@ from .failures import (
     connect_failure,
     request_failure,
 )
+from .room import Room
 from .upstream import unreached, watch
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Plain:
 
     Attributes:
         origin: which is asked, or has answered.
+        room: whether the client takes any more.
         keep: whether the client's connection may go on behind it.
         failure: what kept it from being answered, or from being answered to the end.
         status: of the answer, 0 if none has begun.
@@ -50,6 +52,7 @@ class Plain:
         self.route = route
         self.exchange = exchange
         self.origin: Origin | None = None
+        self.room = Room()
         self.keep = True
         self.failure: Failure | None = None
         self.status = 0
@@ -61,9 +64,8 @@ class Plain:
         self._behind = b""
         self._stopped = False
         self._uploading = False
-        # The client has done something: it has sent more of its body, or read.
+        # The client has sent more of its body.
         self._moved = asyncio.Event()
-        self._writable = True
         self._patience: asyncio.Timeout | None = None
 
     # What the client does
@@ -86,22 +88,12 @@ class Plain:
         self._moved.set()
         self._hold()
 
-    def listen(self, reading: bool) -> None:
-        """Write on, or wait until the client has read."""
-        self._writable = reading
-        self._moved.set()
-
     def _hold(self) -> None:
         """Have the client wait, or no longer."""
         stop = self._waiting > _WAITING
         if stop is not self._stopped:
             self._stopped = stop
             self.owner.client.listen(not stop)
-
-    async def _move(self) -> None:
-        """Wait until the client does something."""
-        self._moved.clear()
-        await self._moved.wait()
 
     # The request
 
@@ -156,7 +148,8 @@ class Plain:
             self._uploading = not self._pieces
             self._extend(self.route.stream_timeout)
             while not self._pieces and not self.exchange.complete:
-                await self._move()
+                self._moved.clear()
+                await self._moved.wait()
             self._uploading = False
             while self._pieces:
                 piece = self._pieces.popleft()
@@ -185,8 +178,7 @@ class Plain:
                 if not piece:
                     break
                 client.write(exchange.data(piece))
-                while not self._writable:
-                    await self._move()
+                await self.room.wait()
         client.write(exchange.end())
 
     # How it ends

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from edgews.edge.forwarding.compression import agree, offer_own
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
@@ -19,6 +20,8 @@ from edgews.edge.forwarding.headers import to_client
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.policies import PASSED, Verdict
+from edgews.edge.relay.frames import scanned
+from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
@@ -28,6 +31,7 @@ from edgews.states import Transport
 
 from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
 from .plain import Plain
+from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
@@ -69,6 +73,7 @@ class Proxied:
         "peername",
         "plain",
         "ray",
+        "refusal",
         "request",
         "route",
         "secure",
@@ -95,6 +100,8 @@ class Proxied:
         self.started = self.opened = self.loop.time()
         # A plain request on its way.
         self.plain: Plain | None = None
+        # An answer that opens nothing, on its way to the client.
+        self.refusal: Refusal | None = None
         self._reader: RequestReader | None = RequestReader(gateway.limits, bodies=True)
         self._early = b""
         self._answered = False
@@ -185,6 +192,8 @@ class Proxied:
         entry = self.entry
         assert entry is not None
         asked = origin_request(request, entry.facts.target, entry.forwarded)
+        if route.inspect:
+            asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
         head = reader.request(asked)
         failure = await self._connect(route, reader)
@@ -194,20 +203,40 @@ class Proxied:
         stream = self.origin_stream
         assert stream is not None
         stream.write(head)
+        tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
                 response, behind = await stream.answer
-            deflate = response.status == 101 and check_switch(asked, response)
+            if response.status == 101:
+                tunnel, response = self._tunnel(route, request, asked, response)
         except TimeoutError:
             self.refuse(ANSWER_TIMEOUT)
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
-            passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
-            if response.status == 101:
-                self._join(route, stream, deflate, passed_on, behind)
+            if tunnel is not None:
+                opened = client_response(response, self.ray, identity=self.gateway.admission.identity)
+                self._join(tunnel, stream, opened, behind)
             else:
-                self._answer(passed_on, "refused by the origin")
+                await self._pass_on(request, route, Refusal(self.client, stream, reader), response, behind)
+
+    async def _pass_on(
+        self, request: Request, route: Route, refusal: Refusal, response: Response, behind: bytes
+    ) -> None:
+        """Pass an answer of the origin's on that opens nothing."""
+        self.refusal = refusal
+        exchange = Exchange(request, max_body=0)
+        try:
+            refusal.begin(exchange, self.passed_on(response))
+        except HandshakeError as error:
+            self.refuse(answer_failure(str(error)))
+            return
+        self.gateway.refused(self, response.status, "refused by the origin")
+        # What the client sent early is of no use any more.
+        self._answered, self._early = True, b""
+        self.client.listen(True)
+        whole = await refusal.run(behind, route.stream_timeout)
+        self._end(whole or not exchange.by_end)
 
     # A plain request
 
@@ -224,7 +253,9 @@ class Proxied:
         entry = self.entry
         assert entry is not None
         asked = plain_request(request, entry.facts.target, entry.forwarded)
-        self.plain = self.client.peer = Plain(self, route, asked, exchange)
+        self.plain = Plain(self, route, asked, exchange)
+        # Nobody comes any more, so nobody is to come again.
+        self.plain.keep = bool(self.gateway.listening)
         self._start(self.plain.run())
         self.plain.fed(early)
 
@@ -235,17 +266,14 @@ class Proxied:
 
     def _asked_plain(self, plain: Plain) -> None:
         """Go on behind a plain request."""
-        self.plain = self.client.peer = None
+        self.plain = None
         if plain.failure is not None and plain.failure is not HUNG_UP and not plain.exchange.answered:
             self.refuse(plain.failure)
             return
         self.gateway.answered(self, plain)
-        if plain.failure is not None and plain.exchange.by_end:
-            # Another end would look as if the answer were whole.
-            self.client.abort()
-        elif plain.failure is not None or not plain.keep or not plain.exchange.keeps or self.client.lost:
+        if plain.failure is not None or not plain.keep or not plain.exchange.keeps or self.client.lost:
             self._answered = True
-            self._linger()
+            self._end(plain.failure is None or not plain.exchange.by_end)
         else:
             self._again(plain.rest)
 
@@ -287,14 +315,35 @@ class Proxied:
                 return None
         return failure
 
-    def _join(
-        self, route: Route, stream: OriginStream, deflate: bool, response: Response, behind: bytes
-    ) -> None:
+    def _tunnel(
+        self, route: Route, request: Request, asked: Request, response: Response
+    ) -> tuple[Tunnel, Response]:
+        """Return the tunnel that a 101 opens, and what is passed on of the 101.
+
+        Raises:
+            HandshakeError: it opens none.
+        """
+        if not route.inspect:
+            deflate = check_switch(asked, response)
+            return scanned(
+                deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
+            ), response
+        agreed = agree(
+            request, asked, response, client=route.client_compression, origin=route.origin_compression
+        )
+        return inspected(
+            client=agreed.client,
+            origin=agreed.origin,
+            judge=self.gateway.admission.messages_for(self),
+            limits=route.limits,
+            timeouts=route.timeouts,
+            max_age=route.max_age,
+        ), agreed.response
+
+    def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
         self.client.write(encode_response(response))
-        tunnel = self.tunnel = Tunnel(
-            deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
-        )
+        self.tunnel = tunnel
         self.opened = self.loop.time()
         tunnel.start(self.opened)
         self.client.join(tunnel.client, stream)
@@ -325,18 +374,31 @@ class Proxied:
         self._reader = None
         self._early = b""
         self.client.listen(True)
+        self._end(True)
+
+    def _end(self, in_order: bool) -> None:
+        """End both streams, the client's once everything that was written is out.
+
+        Args:
+            in_order: the end may look as if the answer were whole.
+        """
         if self.origin_stream is not None:
             self.origin_stream.abort()
-        self._linger()
-
-    def _linger(self) -> None:
-        """End the client's stream behind what has been written, once it is out."""
+        if not in_order:
+            self.client.abort()
+            return
         transport = self.client.transport
         if transport is not None and transport.can_write_eof() and not transport.is_closing():
             half_close(transport)
         else:
             self.client.close()
         self._timer = self.loop.call_later(self.gateway.linger, self.client.abort)
+
+    def has_room(self, stream: Stream, has: bool) -> None:
+        """Let who writes to the client go on, or wait until it has read."""
+        writer = self.plain or self.refusal
+        if writer is not None and stream is self.client:
+            writer.room.set(has)
 
     # The tunnel
 
@@ -373,6 +435,32 @@ class Proxied:
             self.origin_stream.abort()
         self.client.close()
 
+    def go_on(self, stream: Stream) -> None:
+        """Go on with what comes from a stream: at the other side there is room for it."""
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
+        assert leg is not None
+        assert peer is not None
+        tunnel.more(leg, self.loop.time())
+        self._advance()
+        if not (leg.holds or tunnel.other(leg).full):
+            stream.listen(True)
+
+    def _hold(self, stream: Stream) -> None:
+        """Have a stream wait whose leg holds something, and give others their turn before it goes on."""
+        stream.listen(False)
+        if not stream.going_on:
+            stream.going_on = True
+            self.loop.call_soon(self._next_turn, stream)
+
+    def _next_turn(self, stream: Stream) -> None:
+        stream.going_on = False
+        assert self.tunnel is not None
+        assert stream.leg is not None
+        # Without room, `go_on` is called as soon as there is some.
+        if not self.tunnel.other(stream.leg).full:
+            self.go_on(stream)
+
     def finish(self, code: int, reason: str) -> None:
         """End the connection for a reason of the gateway's."""
         if self.plain is not None:
@@ -407,6 +495,8 @@ class Proxied:
                     self.loop.call_later(self.gateway.linger, transport.abort)
             elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
                 half_close(transport)
+            if leg.holds:
+                self._hold(side)
         if tunnel.over:
             self._stop_timer()
         else:
