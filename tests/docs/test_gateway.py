@@ -52,7 +52,8 @@ OPTIONAL = {"listen.certificate", "listen.key"} | {
 OF_ACTIONS = {"rule.status": Block().status, "rule.code": Close().code, "rule.keys": RequireToken().keys}
 # What the table says in words.
 WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
-WORDS |= {"host and path": "", "every host": None, "no limit": None, "no checks": None, "yes": True}
+WORDS |= {"host and path": "", "every host": None, "no limit": None, "none": None}
+WORDS |= {"yes": True}
 # What a table stands for that has none of its keys.
 NOTHING = ([], {}, None)
 

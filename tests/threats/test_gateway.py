@@ -8,7 +8,6 @@ import threading
 
 import pytest
 
-from edgews.edge.policy.decisions import ALLOW, Facts, Refuse
 from tests import wire
 from tests.edge.harness import Origin, eventually, running, switch, tunnel
 from tests.raw import TIMEOUT, Raw, deaf_port
@@ -381,20 +380,3 @@ def test_a_silent_client_is_dropped_and_does_not_stop_service():
             assert client.read_rest().startswith(b"HTTP/1.1 408")
             client.close()
         eventually(gateway.is_empty, "all connections are gone")
-
-
-def test_policies_decide_before_the_origin_hears_of_it():
-    seen: list[Facts] = []
-
-    def no(facts: Facts) -> Refuse:
-        seen.append(facts)
-        return Refuse(429, "Too many requests", "rate limit", (("Retry-After", "7"),))
-
-    with Origin() as origin, running(origin.uri, policies=(lambda facts: ALLOW, no)) as gateway:
-        got = ask(gateway.address, wire.request())
-        assert got.startswith(b"HTTP/1.1 429")
-        assert b"Retry-After: 7" in got
-        assert gateway.last("refused")["cause"] == "rate limit"
-    assert seen[0].client == "127.0.0.1"
-    assert seen[0].route == "test"
-    assert not seen[0].secure

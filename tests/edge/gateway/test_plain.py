@@ -333,6 +333,15 @@ def test_an_answer_that_is_none(data):
         assert gateway.last("refused")["cause"] == "origin answer"
 
 
+def test_a_request_with_a_body_is_asked_once():
+    data = request("PUT / HTTP/1.1", "Content-Length: 5") + b"hello"
+    with Origin() as origin, asked(origin, data) as (gateway, client, server):
+        assert body(server) == b"hello"
+        server.close()
+        assert client.read_rest().startswith(b"HTTP/1.1 502")
+        assert gateway.last("refused")["cause"] == "origin answer"
+
+
 CUT = {
     "a length": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", b"hi"),
     "chunks": (CHUNKED + b"2\r\nhi\r\n", b"2\r\nhi\r\n"),

@@ -7,11 +7,12 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PrivateAttr
 
 from edgews.edge.forwarding.origins import Origin, parse_origin
+from edgews.edge.policy.actions import Stage
 from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
 from .health import Health
-from .policies import PolicyTables
+from .policies import Name, PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
@@ -49,8 +50,9 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
-    inspect: Literal["frames", "messages"] = "frames"
+    inspect: Literal["auto", "frames", "messages"] = "auto"
     compression: Literal["both", "client", "origin", "off"] = "both"
+    message_limiter: Name | None = None
 
     @property
     def title(self) -> str:
@@ -101,6 +103,12 @@ class Config(PolicyTables):
     def file(self) -> str:
         """The name of the file that it comes from."""
         return self._file
+
+    def inspects(self, route: Route) -> bool:
+        """Say whether the messages of a route are inspected, and not its frames alone."""
+        if route.inspect == "auto":
+            return any(rule.stage is Stage.MESSAGE for rule in self.rule)
+        return route.inspect == "messages"
 
     def fault(self, path: KeyPath, expected: str) -> Fault:
         """Describe what turns out to be wrong with a value only when it is used."""

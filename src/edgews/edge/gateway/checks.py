@@ -19,7 +19,7 @@ from .failures import connect_failure
 from .upstream import unreached
 
 if TYPE_CHECKING:
-    from .server import Route
+    from .routes import Route
 
 _log = logging.getLogger("edgews.edge")
 

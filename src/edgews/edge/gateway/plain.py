@@ -30,7 +30,7 @@ from .upstream import unreached, watch
 
 if TYPE_CHECKING:
     from .proxied import Proxied
-    from .server import Route
+    from .routes import Route
 
 # What a client may send before the origin takes it, or behind its request (bytes); then it has to wait.
 _WAITING: Final = 64 * 1024

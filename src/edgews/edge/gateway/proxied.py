@@ -36,7 +36,8 @@ from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
     from .admission import Entry
-    from .server import Gateway, Route
+    from .routes import Route
+    from .server import Gateway
 
 _log = logging.getLogger("edgews.edge")
 
@@ -323,10 +324,15 @@ class Proxied:
         Raises:
             HandshakeError: it opens none.
         """
+        entry = self.entry
+        assert entry is not None
         if not route.inspect:
-            deflate = check_switch(asked, response)
             return scanned(
-                deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
+                deflate=check_switch(asked, response),
+                meter=entry.meter,
+                limits=route.limits,
+                timeouts=route.timeouts,
+                max_age=route.max_age,
             ), response
         agreed = agree(
             request, asked, response, client=route.client_compression, origin=route.origin_compression
@@ -334,7 +340,8 @@ class Proxied:
         return inspected(
             client=agreed.client,
             origin=agreed.origin,
-            judge=self.gateway.admission.messages_for(self),
+            judge=entry.judge,
+            meter=entry.meter,
             limits=route.limits,
             timeouts=route.timeouts,
             max_age=route.max_age,

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from edgews.edge.config.tables import Config
-from edgews.edge.config.tables import Route as RouteConfig
-from edgews.edge.forwarding.origins import Origin, Pool
+from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
-from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
-from edgews.limits import Limits, Timeouts
+from edgews.limits import Limits
 
 from . import accesslog
 from .accesslog import AccessLog
@@ -26,6 +22,7 @@ from .listening import Listening
 from .plain import Plain
 from .prepare import Prepared, prepare
 from .proxied import Proxied
+from .routes import Route, make_routes
 from .sockets import ByAddress, Sockets
 from .tls import Contexts, contexts
 from .upstream import Upstreams
@@ -33,51 +30,6 @@ from .upstream import Upstreams
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
 _RAY_BYTES = 8
-# What is offered and accepted where messages are inspected.
-_COMPRESSION = PerMessageDeflate()
-
-
-@dataclass(slots=True, eq=False)
-class Route:
-    """A route at work; connections keep theirs when another file is read."""
-
-    name: str
-    host: str | None
-    path: str
-    pool: Pool
-    limits: Limits
-    timeouts: Timeouts
-    max_age: float | None
-    connect_timeout: float
-    answer_timeout: float
-    context: ssl.SSLContext | None
-    http: bool
-    max_body_size: int
-    stream_timeout: float
-    upstreams: Upstreams
-    inspect: bool
-    client_compression: PerMessageDeflate | None
-    origin_compression: PerMessageDeflate | None
-
-    async def connect(
-        self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: asyncio.Protocol
-    ) -> None:
-        """Connect to an origin.
-
-        Raises:
-            OSError: that is not possible.
-        """
-        context = self.context if origin.secure else None
-        if origin.path is not None:
-            await loop.create_unix_connection(lambda: stream, origin.path)
-        else:
-            await loop.create_connection(
-                lambda: stream,
-                origin.host,
-                origin.port,
-                ssl=context,
-                server_hostname=origin.host if context is not None else None,
-            )
 
 
 class Gateway:
@@ -114,7 +66,7 @@ class Gateway:
     def _configure(self, prepared: Prepared) -> None:
         config = self.config = prepared.config
         before = self.routes
-        self.routes = _routes(config, prepared.contexts, before)
+        self.routes = make_routes(config, prepared.contexts, before)
         for route in before:
             route.upstreams.retire()
         self._retired = [one for one in self._retired if not one.closed]
@@ -361,42 +313,3 @@ def _name(route: Route | None) -> str:
 
 def _text(origin: Origin | None) -> str:
     return "" if origin is None else origin.text
-
-
-def _routes(config: Config, found: Contexts, before: tuple[Route, ...]) -> tuple[Route, ...]:
-    """Return the routes of a configuration; origins that stay keep what is known of them."""
-    known: dict[str, list[Origin]] = {}
-    for old in before:
-        known.setdefault(old.name, []).extend(old.pool.origins)
-    return tuple(
-        _route(config, route, context, known.get(route.title, []))
-        for route, context in zip(config.route, found.route, strict=True)
-    )
-
-
-def _route(config: Config, route: RouteConfig, context: ssl.SSLContext | None, before: list[Origin]) -> Route:
-    return Route(
-        name=route.title,
-        host=route.host,
-        path=route.path,
-        pool=Pool(
-            route.parsed_origins(),
-            before=before,
-            plan=None if route.health is None else route.health.plan(),
-        ),
-        limits=route.limits(),
-        timeouts=route.timeouts(),
-        max_age=route.max_age,
-        connect_timeout=route.connect_timeout,
-        answer_timeout=route.answer_timeout,
-        context=context,
-        http=route.http,
-        max_body_size=route.max_body_size,
-        stream_timeout=route.stream_timeout,
-        upstreams=Upstreams(
-            context, connect_timeout=route.connect_timeout, max_header_size=config.max_header_size
-        ),
-        inspect=route.inspect == "messages",
-        client_compression=_COMPRESSION if route.compression in ("both", "client") else None,
-        origin_compression=_COMPRESSION if route.compression in ("both", "origin") else None,
-    )

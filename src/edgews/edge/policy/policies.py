@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -198,6 +198,16 @@ class Policies:
         if rules is None or not rules.judges_messages:
             return None
         return MessagePolicies(self, rules.for_messages(facts), facts)
+
+    def meter(self, limiter: str, facts: UpgradeFacts) -> Callable[[float], bool]:
+        """Return what counts messages for whoever sent a request; False is one too many.
+
+        Args:
+            limiter: the name of one; it is asked as it is now, whatever is loaded later.
+        """
+        counting = self.limiters[limiter]
+        key = counting.key(facts)
+        return lambda now: counting.limiter.decide(key, now).allowed
 
     def count(self, outcome: Outcome, matched: tuple[str, ...]) -> None:
         """Count rules that were acted upon, and those that failed."""
