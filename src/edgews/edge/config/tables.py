@@ -16,7 +16,18 @@ from .policies import Name, PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
-from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
+from .values import (
+    Address,
+    FieldValues,
+    HeaderPrefix,
+    Host,
+    MaybeSeconds,
+    OriginText,
+    Path,
+    Seconds,
+    Size,
+    Table,
+)
 
 DEFAULT_FILE: Final = "edgews.toml"
 
@@ -35,6 +46,8 @@ class Route(Table):
     name: str = ""
     host: Host | None = None
     path: Path = "/"
+    headers: FieldValues = Field(default_factory=dict)
+    when: str | None = None
     origins: Annotated[list[OriginText], Field(min_length=1)]
     ca: str | None = None
     health: Health | None = None

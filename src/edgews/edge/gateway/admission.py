@@ -110,7 +110,7 @@ class Admission:
             asn=self._databases.asn(forwarded.client),
         )
         proxied.entry = Entry(facts, forwarded)
-        route = find(self._gateway.routes, carried.headers.get("Host") or "", carried.target.path)
+        route = find(self._gateway.routes, facts)
         if route is None:
             return NO_ROUTE
         verdict = proxied.verdict = self.policies.admit(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgews.edge.config.tables import Config
 from edgews.edge.config.tables import Route as RouteConfig
 from edgews.edge.forwarding.origins import Origin, Pool
+from edgews.edge.forwarding.routing import Condition
 from edgews.extensions import PerMessageDeflate
 from edgews.limits import Limits, Timeouts
 
@@ -26,6 +28,8 @@ class Route:
     name: str
     host: str | None
     path: str
+    headers: Mapping[str, str]
+    condition: Condition | None
     pool: Pool
     limits: Limits
     timeouts: Timeouts
@@ -63,22 +67,32 @@ class Route:
             )
 
 
-def make_routes(config: Config, found: Contexts, before: tuple[Route, ...]) -> tuple[Route, ...]:
+def make_routes(
+    config: Config, found: Contexts, conditions: Sequence[Condition | None], before: tuple[Route, ...]
+) -> tuple[Route, ...]:
     """Return the routes of a configuration; origins that stay keep what is known of them."""
     known: dict[str, list[Origin]] = {}
     for old in before:
         known.setdefault(old.name, []).extend(old.pool.origins)
     return tuple(
-        _route(config, route, context, known.get(route.title, []))
-        for route, context in zip(config.route, found.route, strict=True)
+        _route(config, route, context, condition, known.get(route.title, []))
+        for route, context, condition in zip(config.route, found.route, conditions, strict=True)
     )
 
 
-def _route(config: Config, route: RouteConfig, context: ssl.SSLContext | None, before: list[Origin]) -> Route:
+def _route(
+    config: Config,
+    route: RouteConfig,
+    context: ssl.SSLContext | None,
+    condition: Condition | None,
+    before: list[Origin],
+) -> Route:
     return Route(
         name=route.title,
         host=route.host,
         path=route.path,
+        headers=route.headers,
+        condition=condition,
         pool=Pool(
             route.parsed_origins(),
             before=before,

@@ -66,7 +66,7 @@ class Gateway:
     def _configure(self, prepared: Prepared) -> None:
         config = self.config = prepared.config
         before = self.routes
-        self.routes = make_routes(config, prepared.contexts, before)
+        self.routes = make_routes(config, prepared.contexts, prepared.definition.conditions, before)
         for route in before:
             route.upstreams.retire()
         self._retired = [one for one in self._retired if not one.closed]
