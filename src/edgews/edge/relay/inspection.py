@@ -264,25 +264,27 @@ class Inspection(Tunnel):
                 for message in plain:
                     self._message(leg, message, now)
             elif plain:
-                self._pass_all(leg, plain)
+                self._send(leg, plain)
             return self.end is None
         return False
 
-    def _pass_all(self, leg: MessageLeg, messages: Sequence[str | bytes]) -> None:
-        """Send messages on that nobody is asked about; they are of one kind."""
+    def _send(self, leg: MessageLeg, messages: Sequence[str | bytes]) -> int:
+        """Send messages of one kind on; return how many bytes that makes."""
         scanner = leg.inspected
         other = self.other(leg)
         assert isinstance(other, MessageLeg)
         send = other.conn.send
         try:
-            other.put(b"".join([send(message) for message in messages]))
+            data = b"".join([send(message) for message in messages])
         except StateError:
-            # As in `_message`.
-            return
+            # The other side has broken a rule, which counts behind what it is known to have said.
+            return 0
+        other.put(data)
         if isinstance(messages[0], str):
             scanner.texts += len(messages)
         else:
             scanner.binaries += len(messages)
+        return len(data)
 
     def more(self, leg: Leg, now: float) -> None:
         """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
@@ -308,19 +310,7 @@ class Inspection(Tunnel):
         if leg.client and not self._allows(message, now):
             scanner.dropped += 1
             return len(message)
-        other = self.other(leg)
-        assert isinstance(other, MessageLeg)
-        try:
-            frame = other.conn.send(message)
-        except StateError:
-            # The other side has broken a rule, which counts behind what it is known to have said.
-            return len(message)
-        other.put(frame)
-        if isinstance(message, str):
-            scanner.texts += 1
-        else:
-            scanner.binaries += 1
-        return max(len(frame), len(message))
+        return max(self._send(leg, (message,)), len(message))
 
     def _allows(self, message: str | bytes, now: float) -> bool:
         """Say whether a message of the client may pass, and end the connection if so it is decided."""
