@@ -101,7 +101,7 @@ max_frame_size = 2097152
         "x.toml:21: listen[2].address: each address once",
         "x.toml:22: listen[2].key: certificate beside it: TLS needs both",
         "x.toml:25: listen[3].certificate: key beside it: TLS needs both",
-        "x.toml:26: route[1]: another host or path: an earlier route has the same",
+        "x.toml:26: route[1]: another host, path, headers or when: an earlier route has the same",
         "x.toml:30: route[1].max_frame_size: at most max_message_size",
     ]
 

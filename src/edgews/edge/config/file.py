@@ -97,11 +97,14 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         for one, other in (("certificate", "key"), ("key", "certificate")):
             if getattr(listen, one) is not None and getattr(listen, other) is None:
                 found.append((("listen", at, one), f"{other} beside it: TLS needs both"))
-    places: set[tuple[str | None, str]] = set()
+    places: set[tuple[object, ...]] = set()
     for at, route in enumerate(config.route):
-        place = (route.host, route.path.rstrip("/"))
+        fields = frozenset((name.lower(), value) for name, value in route.headers.items())
+        place = (route.host, route.path.rstrip("/"), fields, route.when)
         if place in places:
-            found.append((("route", at), "another host or path: an earlier route has the same"))
+            found.append(
+                (("route", at), "another host, path, headers or when: an earlier route has the same")
+            )
         places.add(place)
         if route.max_frame_size is not None and route.max_frame_size > route.max_message_size:
             found.append((("route", at, "max_frame_size"), "at most max_message_size"))

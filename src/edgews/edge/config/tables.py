@@ -11,11 +11,23 @@ from edgews.edge.policy.actions import Stage
 from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
+from .health import Health
 from .policies import Name, PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
-from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
+from .values import (
+    Address,
+    FieldValues,
+    HeaderPrefix,
+    Host,
+    MaybeSeconds,
+    OriginText,
+    Path,
+    Seconds,
+    Size,
+    Table,
+)
 
 DEFAULT_FILE: Final = "edgews.toml"
 
@@ -34,8 +46,14 @@ class Route(Table):
     name: str = ""
     host: Host | None = None
     path: Path = "/"
+    headers: FieldValues = Field(default_factory=dict)
+    when: str | None = None
     origins: Annotated[list[OriginText], Field(min_length=1)]
     ca: str | None = None
+    health: Health | None = None
+    http: bool = True
+    max_body_size: Size = 10 << 20
+    stream_timeout: Seconds = 60.0
     max_message_size: Size = Limits().max_message_size or 1 << 20
     max_frame_size: Size | None = None
     connect_timeout: Seconds = 5.0

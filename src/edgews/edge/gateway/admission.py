@@ -26,7 +26,8 @@ from .shedding import Shedding
 if TYPE_CHECKING:
     from .prepare import Prepared
     from .proxied import Proxied
-    from .server import Gateway, Route
+    from .routes import Route
+    from .server import Gateway
 
 _SALT_BYTES: Final = 16
 
@@ -109,7 +110,7 @@ class Admission:
             asn=self._databases.asn(forwarded.client),
         )
         proxied.entry = Entry(facts, forwarded)
-        route = find(self._gateway.routes, carried.headers.get("Host") or "", carried.target.path)
+        route = find(self._gateway.routes, facts)
         if route is None:
             return NO_ROUTE
         verdict = proxied.verdict = self.policies.admit(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -53,6 +53,7 @@ class Definition:
         keys: for tokens, by the name of their set and their own.
         places: where tokens stand; None if nobody may take any out of requests.
         max_lifetime: of tokens, seconds; None for any.
+        conditions: of each route, in order; None for one without.
     """
 
     rules: Ruleset | None = None
@@ -62,6 +63,7 @@ class Definition:
     keys: KeySets = field(default_factory=lambda: MappingProxyType({}), repr=False)
     places: Places | None = None
     max_lifetime: float | None = None
+    conditions: Sequence[Callable[[UpgradeFacts], bool] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
