@@ -3,7 +3,8 @@
 The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A
 figure is the CPU time of the gateway's own process for one message, there and back, in the median of several
 rounds; of the opening, for one connection that is opened and closed. HAProxy and nginx take part where they
-are installed (Debian's packages haproxy and nginx-light); the output says who is missing.
+are installed (Debian's packages haproxy and nginx-light), and the output says who is missing; `inspecting` is
+ours on a route whose messages are inspected.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ IDLE = 1000
 OPENED = 200
 PEERS = ("haproxy", "nginx")
 
+EDGEWS = """\
+access_log = "off"
+[[listen]]
+address = "127.0.0.1:{port}"
+[[route]]
+origins = ["ws://127.0.0.1:{origin}"]
+inspect = "{inspect}"
+"""
 HAPROXY = """\
 global
   nbthread 1
@@ -95,8 +104,10 @@ class Gateway:
             file.write_text(NGINX.format(port=self.port, origin=origin, folder=folder))
             command = ["nginx", "-e", f"{folder}/nginx.log", "-c", str(file)]
         else:
-            command = [sys.executable, "-m", "edgews", "proxy", f"ws://127.0.0.1:{origin}"]
-            command += ["--listen", f"127.0.0.1:{self.port}"]
+            file = folder / f"{name}.toml"
+            inspect = "messages" if name == "inspecting" else "frames"
+            file.write_text(EDGEWS.format(port=self.port, origin=origin, inspect=inspect))
+            command = [sys.executable, "-m", "edgews", "serve", "-c", str(file)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while True:
@@ -189,7 +200,7 @@ def main() -> None:
     for name in PEERS:
         if shutil.which(name) is None:
             print(f"without {name}: it is not installed", flush=True)
-    names = ["edgews", *(name for name in PEERS if shutil.which(name))]
+    names = ["edgews", "inspecting", *(name for name in PEERS if shutil.which(name))]
     measure(names, options.rounds, options.seconds, [options.row] if options.row else [*ROWS, OPENING])
 
 

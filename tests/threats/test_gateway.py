@@ -335,7 +335,8 @@ def test_no_other_path_takes_the_route(target):
 
 
 def test_a_pipelined_second_upgrade_is_refused():
-    with Origin() as origin, running(origin.uri) as gateway:
+    # Nobody answers a Close here.
+    with Origin() as origin, running(origin.uri, close_timeout=0.5) as gateway:
         assert ask(gateway.address, wire.request() * 2).startswith(b"HTTP/1.1 400")
         # Later it is no frame.
         with Raw.connect(gateway.address) as client:

@@ -28,6 +28,7 @@ def test_records():
         "cause": "enough",
         "messages_up": 1,
         "messages_down": 0,
+        "dropped": 0,
         "bytes_up": 11,
         "bytes_down": 0,
         "duration": 2.0,

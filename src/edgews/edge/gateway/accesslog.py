@@ -100,6 +100,7 @@ def ended(
         "cause": end.cause,
         "messages_up": up.messages,
         "messages_down": down.messages,
+        "dropped": up.dropped,
         "bytes_up": up.size,
         "bytes_down": down.size,
         "duration": round(duration, 6),
