@@ -26,7 +26,7 @@ from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.handshake import check_request
-from edgews.http1 import RequestReader, ResponseReader, encode_response
+from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
 from edgews.states import Transport
 
 from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
@@ -196,14 +196,13 @@ class Proxied:
         if route.inspect:
             asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
-        head = reader.request(asked)
         failure = await self._connect(route, reader)
         if failure is not None:
             self.refuse(failure)
             return
         stream = self.origin_stream
         assert stream is not None
-        stream.write(head)
+        stream.write(encode_request(asked))
         tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
