@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from edgews.cli import connect, doctor, echo, gateway
+from edgews.cli import connect, doctor, echo, gateway, trial
 from edgews.cli.arguments import parser
 
 
@@ -42,5 +42,6 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor.run,
     "echo": echo.run,
     "proxy": gateway.proxy,
+    "rules": trial.rules,
     "serve": gateway.serve,
 }

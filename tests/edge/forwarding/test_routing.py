@@ -6,28 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.forwarding.routing import find, host_name
+from edgews.edge.forwarding.routing import find
 
 
 @dataclass
 class Place:
     host: str | None
     path: str = "/"
-
-
-@pytest.mark.parametrize(
-    ("field", "name"),
-    [
-        ("Example.COM", "example.com"),
-        ("example.com:8080", "example.com"),
-        ("example.com.", "example.com"),
-        ("[::1]:80", "[::1]"),
-        ("[::1]", "[::1]"),
-        ("", ""),
-    ],
-)
-def test_the_name_in_a_host_field(field, name):
-    assert host_name(field) == name
 
 
 ROUTES = (

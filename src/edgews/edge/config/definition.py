@@ -123,7 +123,7 @@ def _rules(config: Config, lists: Mapping[str, List], faults: list[Fault]) -> Ru
     try:
         from edgews.edge.policy.rules import RuleError, Ruleset
     except ModuleNotFoundError as error:
-        faults.append(config.fault(("rule",), f"the package {error.name}: pip install 'edgews[edge]'"))
+        faults.append(config.fault(("rule", 0), f"the package {error.name}: pip install 'edgews[edge]'"))
         return None
     rules = [table.rule() for table in config.rule]
     wrong = False

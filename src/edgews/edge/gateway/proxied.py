@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.handshake import (
     check_switch,
     check_upgrade,
@@ -26,7 +27,6 @@ from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, answer_failure, conne
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
-    from .admission import Entry
     from .server import Gateway, Route
 
 _log = logging.getLogger("edgews.edge")
