@@ -61,6 +61,7 @@ LAYERS: dict[str, set[str]] = {
     "D: adapters": {"asyncio", "sync", "trio"},
     "E: what the gateway decides": {"edge.policy", "edge.forwarding", "edge.relay", "edge.config"},
     "E: the gateway": {"edge", "edge.gateway"},
+    "E: its processes": {"edge.process"},
     "F: commands, and what other packages expect": {"__main__", "cli", "compat"},
 }
 # Built from C.

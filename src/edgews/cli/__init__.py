@@ -42,6 +42,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor.run,
     "echo": echo.run,
     "proxy": gateway.proxy,
+    "reload": gateway.reload,
     "rules": trial.rules,
     "serve": gateway.serve,
 }

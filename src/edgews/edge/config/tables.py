@@ -13,6 +13,7 @@ from .faults import Fault, key_of
 from .policies import PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
+from .processes import ControlPath, Workers
 from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
 
 DEFAULT_FILE: Final = "edgews.toml"
@@ -79,6 +80,8 @@ class Config(PolicyTables):
     max_header_size: Size = 16 * 1024
     drain_time: Annotated[float, Field(ge=0, lt=1e9)] = 10.0
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    workers: Workers = 1
+    control: ControlPath = "off"
 
     _text: str = PrivateAttr("")
     _file: str = PrivateAttr(DEFAULT_FILE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from edgews.edge.relay.tunnel import End, Tunnel
 
@@ -71,10 +71,21 @@ def ended(
     }
 
 
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
 class AccessLog:
     """Write records to a stream."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: Stream | None) -> None:
+        self._stream = stream
+
+    def use(self, stream: Stream | None) -> None:
+        """Write to another stream from now on."""
         self._stream = stream
 
     def write(self, record: dict[str, Any]) -> None:

@@ -36,14 +36,15 @@ class Admission:
     def __init__(self, gateway: Gateway, prepared: Prepared) -> None:
         self._gateway = gateway
         self._salt = os.urandom(_SALT_BYTES)
-        self.policies = Policies(prepared.definition, salt=self._salt)
+        self.policies = Policies(prepared.definition.shared(gateway.workers), salt=self._salt)
         self._shedding = Shedding(gateway, self.policies.connections)
         self._take(prepared)
 
     def use(self, prepared: Prepared) -> None:
         """Go on with other policies; connections, counts and limiters that are the same stay."""
         now = self._gateway.loop.time()
-        self.policies = Policies(prepared.definition, before=self.policies, salt=self._salt, now=now)
+        definition = prepared.definition.shared(self._gateway.workers)
+        self.policies = Policies(definition, before=self.policies, salt=self._salt, now=now)
         self._take(prepared)
         self._shedding.check()
 

@@ -63,6 +63,26 @@ class Definition:
     places: Places | None = None
     max_lifetime: float | None = None
 
+    def shared(self, processes: int) -> Definition:
+        """Return the part of one of several processes, between which clients come in at random.
+
+        What all clients have together is divided. A limit for one client is not: it would refuse what is
+        allowed when the client comes to the same process twice.
+        """
+        if processes == 1:
+            return self
+        return replace(
+            self,
+            connections={
+                kind: limit if kind is Kind.CLIENT else limit.divided(processes)
+                for kind, limit in self.connections.items()
+            },
+            overrides={
+                scope: limit if scope[0] is Kind.CLIENT else limit.divided(processes)
+                for scope, limit in self.overrides.items()
+            },
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
