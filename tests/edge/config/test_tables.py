@@ -23,6 +23,14 @@ def test_what_a_route_means_to_the_engine():
     assert route.timeouts().ping_interval is None
 
 
+def test_what_a_route_is_called():
+    titles = [
+        Route.model_validate({"origins": ["ws://a"], **keys}).title
+        for keys in ({}, {"name": "chat"}, {"host": "*.a", "path": "/b"})
+    ]
+    assert titles == ["*/", "chat", "*.a/b"]
+
+
 def test_a_configuration_knows_where_it_comes_from():
     config = Config.model_validate({"listen": [{"address": ":80"}], "route": [{"origins": ["ws://a"]}]})
     config.come_from("\n[[listen]]\naddress = 'x'", "x.toml")

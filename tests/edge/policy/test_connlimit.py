@@ -314,6 +314,14 @@ def test_without_limits_everybody_is_welcome() -> None:
     assert limiter.shed(1e9, {}) == []
 
 
+@given(st.integers(1, 50), st.integers(0, 50), st.integers(1, 9))
+def test_the_parts_of_a_limit_are_no_less_than_the_whole(soft: int, burst: int, parts: int) -> None:
+    part = ConnectionLimit(soft, burst, 1.0, 2.0, 3).divided(parts)
+    assert soft <= part.soft * parts < soft + parts
+    assert burst <= part.burst * parts < burst + parts
+    assert (part.allowance, part.patience, part.retry_after) == (1.0, 2.0, 3)
+
+
 @pytest.mark.parametrize("plan", PLAN_CONNECTIONS)
 def test_plans_have_their_number(plan: Plan) -> None:
     limit = ConnectionLimit.of_plan(plan)

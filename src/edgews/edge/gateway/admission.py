@@ -46,7 +46,7 @@ class Admission:
         definition = prepared.definition.shared(self._gateway.workers)
         self.policies = Policies(definition, before=self.policies, salt=self._salt, now=now)
         self._take(prepared)
-        self._shedding.check()
+        self._shedding.changed()
 
     def _take(self, prepared: Prepared) -> None:
         self._databases = prepared.databases
