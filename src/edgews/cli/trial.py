@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .console import show, shown
 
 if TYPE_CHECKING:
-    from edgews.edge.config.tables import Config
+    from edgews.edge.config.tables import Config, Route
     from edgews.edge.config.trial import Trial
+    from edgews.edge.forwarding.routing import Condition
     from edgews.edge.policy.policies import MessageVerdict
 
 # What the request is called.
@@ -43,6 +45,26 @@ def rules(action: str, request: Path, config: Path, as_json: bool) -> int:
     return 0 if report["allowed"] else 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a route begins."""
+
+    table: Route
+    condition: Condition | None
+
+    @property
+    def host(self) -> str | None:
+        return self.table.host
+
+    @property
+    def path(self) -> str:
+        return self.table.path
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.table.headers
+
+
 def _try(config: Config, trial: Trial) -> dict[str, Any]:
     """Return what becomes of the request."""
     from edgews.edge.forwarding.entrance import Entrance
@@ -67,7 +89,7 @@ def _try(config: Config, trial: Trial) -> dict[str, Any]:
         country=facts.country if trial.country is None else trial.country,
         asn=facts.asn if trial.asn is None else trial.asn,
     )
-    route = find(config.route, facts.headers.get("Host") or "", facts.target.path)
+    route = find(map(_Place, config.route, definition.conditions), facts)
     report: dict[str, Any] = {"allowed": False, "path": facts.target.path, "client": facts.client}
     if route is None:
         return report | {"answer": {"status": NO_ROUTE.status, "text": NO_ROUTE.text}}
@@ -75,7 +97,7 @@ def _try(config: Config, trial: Trial) -> dict[str, Any]:
     wall = time.time() if trial.time is None else trial.time
     verdict = at_work.judge(facts, token=entry.token, now=0.0, wall=wall)
     report |= {
-        "route": route.title,
+        "route": route.table.title,
         "allowed": verdict.failure is None,
         "rule": verdict.rule,
         "matched": list(verdict.matched),

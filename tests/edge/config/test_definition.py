@@ -51,7 +51,7 @@ def faults(text: str) -> list[str]:
 
 
 def test_nothing() -> None:
-    assert defined("") == Definition()
+    assert defined("") == Definition(conditions=[None])
 
 
 def test_everything() -> None:

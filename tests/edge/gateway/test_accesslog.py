@@ -4,14 +4,14 @@ import io
 import json
 
 from edgews.edge.gateway import accesslog
-from edgews.edge.relay.tunnel import Tunnel
+from edgews.edge.relay.frames import scanned
 from tests import wire
 
 COMMON = {"ray": "r", "time": 1.23456, "client": "192.0.2.1", "route": "chat"}
 
 
 def test_records():
-    tunnel = Tunnel(deflate=False)
+    tunnel = scanned(deflate=False)
     tunnel.client.scanner.scan(wire.frame(wire.TEXT, b"hello"))
     tunnel.finish(1001, "enough", 0.0)
     assert tunnel.end is not None
@@ -28,6 +28,7 @@ def test_records():
         "cause": "enough",
         "messages_up": 1,
         "messages_down": 0,
+        "dropped": 0,
         "bytes_up": 11,
         "bytes_down": 0,
         "duration": 2.0,

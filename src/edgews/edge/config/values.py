@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from edgews.edge.forwarding.headers import Identity
 from edgews.edge.forwarding.origins import parse_origin
 from edgews.edge.policy.normalize import normalize
+from edgews.headers import is_token
 
 from .positions import Path as KeyPath
 
@@ -53,6 +54,13 @@ def _prefix(value: str) -> str:
     return value
 
 
+def _fields(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not is_token(name) or not text.isascii() or not text.isprintable() or text != text.strip():
+            raise ValueError("names of header fields with their values")
+    return value
+
+
 class Table(BaseModel):
     """A table of the file: it has the keys that are listed, with values of just these types."""
 
@@ -66,6 +74,7 @@ Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 40)]
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 Host: TypeAlias = Annotated[str, AfterValidator(_host)]
 Path: TypeAlias = Annotated[str, AfterValidator(_path)]
+FieldValues: TypeAlias = Annotated[dict[str, str], AfterValidator(_fields)]
 OriginText: TypeAlias = Annotated[str, AfterValidator(_origin)]
 HeaderPrefix: TypeAlias = Annotated[str, AfterValidator(_prefix)]
 

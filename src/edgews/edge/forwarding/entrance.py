@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edgews.edge.policy.bearer import Carried, Places
 from edgews.edge.policy.fields import UpgradeFacts
@@ -13,6 +13,10 @@ from edgews.edge.policy.normalize import normalize
 from edgews.events import Request
 
 from .headers import Forwarded, Identity, Peer, to_origin
+
+if TYPE_CHECKING:
+    from edgews.edge.policy.policies import MessagePolicies
+    from edgews.edge.relay.frames import Meter
 
 # Stands for all Unix sockets among the addresses of trusted proxies.
 UNIX: Final = "unix"
@@ -26,11 +30,15 @@ class Entry:
         facts: for rules, without country and network.
         forwarded: its fields as the origin gets them, and who the client is.
         token: what was taken out of it; None without one.
+        judge, meter: what is asked about each message of the connection, once it is let in. They stay as
+            they are then, whatever is loaded later.
     """
 
     facts: UpgradeFacts
     forwarded: Forwarded
     token: str | None = field(repr=False)
+    judge: MessagePolicies | None = None
+    meter: Meter | None = None
 
 
 class Entrance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from edgews.edge.forwarding.entrance import Entrance
@@ -13,7 +14,7 @@ from edgews.edge.forwarding.routing import find
 from edgews.edge.policy.connlimit import Scope, Standing
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.normalize import TargetError
-from edgews.edge.policy.policies import MessagePolicies, Policies
+from edgews.edge.policy.policies import Policies
 
 from .failures import NO_ROUTE
 from .shedding import Shedding
@@ -21,7 +22,8 @@ from .shedding import Shedding
 if TYPE_CHECKING:
     from .prepare import Prepared
     from .proxied import Proxied
-    from .server import Gateway, Route
+    from .routes import Route
+    from .server import Gateway
 
 _SALT_BYTES: Final = 16
 
@@ -70,7 +72,7 @@ class Admission:
         proxied.entry = entry = self._databases.locate(entry)
         facts = entry.facts
         proxied.ray, proxied.address = facts.ray_id, facts.client
-        route = find(self._gateway.routes, facts.headers.get("Host") or "", facts.target.path)
+        route = find(self._gateway.routes, facts)
         if route is None:
             return NO_ROUTE
         verdict = proxied.verdict = self.policies.admit(
@@ -84,16 +86,17 @@ class Admission:
         if verdict.failure is not None:
             return verdict.failure
         self._shedding.check()
+        limiter = route.message_limiter
+        proxied.entry = replace(
+            entry,
+            judge=self.policies.messages_for(facts),
+            meter=None if limiter is None else self.policies.meter(limiter, facts),
+        )
         return route
 
     def release(self, proxied: Proxied) -> None:
         """Give back the place of a connection."""
         self.policies.release(proxied, self._gateway.loop.time())
-
-    def messages_for(self, proxied: Proxied) -> MessagePolicies | None:
-        """Return what is asked about each message of a connection that is about to open, None for nothing."""
-        entry = proxied.entry
-        return None if entry is None else self.policies.messages_for(entry.facts)
 
     def standing(self, scopes: Iterable[Scope] | None = None) -> list[Standing]:
         """Return where the scopes of connections stand: `ok`, `burst` or `over`."""
