@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
@@ -35,7 +36,6 @@ from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
-    from .admission import Entry
     from .routes import Route
     from .server import Gateway
 
