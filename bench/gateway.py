@@ -2,7 +2,7 @@
 
 The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A
 figure is the CPU time of the gateway's own process for one message, there and back, in the median of several
-rounds. HAProxy takes part where it is installed; `inspecting` is ours on a route whose messages are inspected.
+rounds. HAProxy takes part where it is installed; `inspecting` is ours where messages are inspected.
 """
 
 from __future__ import annotations
