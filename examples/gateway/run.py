@@ -66,7 +66,9 @@ def main() -> int:
     """Run both until Ctrl-C or SIGTERM; return the gateway's exit code."""
     parser = argparse.ArgumentParser(description="Run an echo server, and a gateway in front of it.")
     parser.add_argument("--port", type=int, default=8080, help="of the gateway (default: %(default)s)")
-    parser.add_argument("--admin-port", type=int, default=9901, help="of the live page (default: %(default)s)")
+    parser.add_argument(
+        "--admin-port", type=int, default=9901, help="of the live page (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
