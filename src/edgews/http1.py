@@ -10,6 +10,7 @@ RFC 9112.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from sys import intern
 
 import h11
@@ -28,14 +29,21 @@ _FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f
 # or a non-ASCII byte in its name.
 _BAD_LINE = re.compile(rb"\n(?!" + TOKEN.encode() + rb"+:|\r\n|\Z)")
 _HOST = re.compile(rb"\nhost:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\ncontent-length:([^\r]*)", re.IGNORECASE)
+_CODING = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
 # A request that follows the grammar as it stands, and not just what parsers put up with. RFC 9112 §3, §5.
-_PLAIN = re.compile(
-    rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
-)
+_BLOCK = rb"\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
+_PLAIN = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.1" + _BLOCK)
+# And a response that opens a connection. RFC 9112 §4.
+_SWITCH = re.compile(rb"HTTP/1\.1 101 [ -~]*" + _BLOCK)
 # Longer values than this (characters) are mostly somebody's own.
 _COMMON = 16
-# What is said about a body, which needs a parser.
-_BODY = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):", re.IGNORECASE)
+# Its fields, once it is known that there is nothing else; a value may have a space behind it.
+_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
+
+
+_FRAMING = {"content-length", "transfer-encoding"}
+_FRAMING_SIZES = set(map(len, _FRAMING))
 
 
 class HeadReader:
@@ -55,6 +63,11 @@ class HeadReader:
     def has_data(self) -> bool:
         """Whether anything has arrived."""
         return bool(self._data)
+
+    @property
+    def room(self) -> int:
+        """How long the next head may be, in bytes."""
+        return self._room
 
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
         """Take the next bytes.
@@ -92,12 +105,17 @@ class HeadReader:
 
 
 class RequestReader:
-    """Read one request head, as a server."""
+    """Read one request head, as a server.
 
-    __slots__ = ("_head", "_limits")
+    Args:
+        bodies: let requests have a body, which is left to the caller; its length is beyond doubt.
+    """
 
-    def __init__(self, limits: Limits) -> None:
+    __slots__ = ("_bodies", "_head", "_limits")
+
+    def __init__(self, limits: Limits, *, bodies: bool = False) -> None:
         self._limits = limits
+        self._bodies = bodies
         self._head = HeadReader(limits)
 
     @property
@@ -112,7 +130,8 @@ class RequestReader:
             The request and the bytes behind its head; None as long as it is incomplete.
 
         Raises:
-            HandshakeError: it is malformed or too large, or it has a body; with the status to answer.
+            HandshakeError: it is malformed or too large, or it has a body that it may not have; with the
+                status to answer.
 
         RFC 9112 §3, §5, §6.
         """
@@ -146,7 +165,9 @@ class RequestReader:
         request = Request(
             event.method.decode("latin-1"), event.target.decode("latin-1"), _fields(event), version
         )
-        if not isinstance(parser.next_event(), h11.EndOfMessage):
+        if self._bodies:
+            _check_length(head, version)
+        elif not isinstance(parser.next_event(), h11.EndOfMessage):
             header = "Transfer-Encoding" if request.headers.has("Transfer-Encoding") else "Content-Length"
             raise HandshakeError("a request with a body is not served here", header=header)
         return request, rest
@@ -160,36 +181,65 @@ class RequestReader:
         if plain is None or plain.end() > self._limits.max_header_size:
             return None
         method, target, block = plain.groups()
-        if block.count(b"\n") > self._limits.max_header_count or _BODY.search(block):
-            return None
-        fields: list[tuple[str, str]] = []
-        hosts = 0
-        for line in block.decode("latin-1").split("\r\n")[:-1]:
-            name, _, value = line.partition(":")
-            hosts += name.lower() == "host"
-            value = value.strip(" \t")
-            # Names, and values such as `websocket`, come again with each connection, and are kept once.
-            fields.append((intern(name), intern(value) if len(value) <= _COMMON else value))
-        if hosts != 1:
+        fields = _plain_fields(block, self._limits)
+        # Only a parser may say what two hosts, or none, mean.
+        if fields is None or sum(len(name) == 4 and name.lower() == "host" for name, _ in fields) != 1:
             return None
         return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
 
 
-class ResponseReader:
-    """Read the response to one request, as a client."""
+def _plain_fields(block: bytes, limits: Limits) -> list[tuple[str, str]] | None:
+    """Return the fields in lines that follow the grammar; None if they are too many, or need a parser."""
+    found = _FIELD.findall(block.decode("latin-1"))
+    if len(found) > limits.max_header_count:
+        return None
+    # Names, and values such as `websocket`, come again with each connection, and are kept once.
+    fields = [
+        (intern(name), intern(text) if len(text := value.rstrip(" \t")) <= _COMMON else text)
+        for name, value in found
+    ]
+    # What is said about a body needs one.
+    if any(len(name) in _FRAMING_SIZES and name.lower() in _FRAMING for name, _ in fields):
+        return None
+    return fields
 
-    __slots__ = ("_body", "_head", "_limits", "_parser", "_response")
+
+def _check_length(head: bytes, version: str) -> None:
+    """Make sure that no server reads a length into a head that another one does not.
+
+    h11 knows a rule for each of these; who stands behind may know another one. RFC 9112 §6.1, §6.3, §11.2.
+    """
+    lengths = _LENGTH.findall(head)
+    if _CODING.search(head):
+        if lengths:
+            raise HandshakeError(
+                "Content-Length and Transfer-Encoding are both there", header="Transfer-Encoding"
+            )
+        if version == "1.0":
+            raise HandshakeError("HTTP/1.0 knows no Transfer-Encoding", header="Transfer-Encoding")
+    if len(lengths) > 1 or b"," in b"".join(lengths):
+        raise HandshakeError("Content-Length is there more than once", header="Content-Length")
+
+
+class ResponseReader:
+    """Read the response to one request for a WebSocket, as a client.
+
+    Call `request` first, or send what `encode_request` returns.
+    """
+
+    __slots__ = ("_body", "_head", "_limits", "_made", "_response")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._head = HeadReader(limits)
-        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.max_header_size)
+        self._made: h11.Connection | None = None
         self._response: Response | None = None
         self._body = bytearray()
 
     def request(self, request: Request) -> bytes:
-        """Return the bytes of the request; call it once, first."""
-        head = self._parser.send(
+        """Check a request, and return its bytes; call it once, first."""
+        self._made = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._limits.max_header_size)
+        head = self._made.send(
             h11.Request(
                 method=request.method,
                 target=request.target,
@@ -198,8 +248,16 @@ class ResponseReader:
                 ],
             )
         )
-        self._parser.send(h11.EndOfMessage())
+        self._made.send(h11.EndOfMessage())
         return head or b""
+
+    @property
+    def _parser(self) -> h11.Connection:
+        """The parser, for what is not plain; it has to know what kind of request was sent."""
+        if self._made is None:
+            self.request(_ANY)
+            assert self._made is not None
+        return self._made
 
     @property
     def refused(self) -> bool:
@@ -218,7 +276,42 @@ class ResponseReader:
 
         RFC 9112 §4, §6.
         """
-        while self._response is None:
+        if self._response is None:
+            complete = self.feed_head(data, eof)
+            if complete is None or complete[0].status == 101:
+                return complete
+            self._response, data = complete
+        try:
+            for piece in self.feed_body(data, eof):
+                self._body += piece
+                if len(self._body) >= self._limits.max_body_size:
+                    break
+            else:
+                if not self.complete:
+                    return None
+        except HandshakeError:
+            # The status and what came of the body say more than the way in which the rest is broken.
+            pass
+        self._response.body = bytes(self._body[: self._limits.max_body_size])
+        return self._response, b""
+
+    def feed_head(self, data: bytes, eof: bool) -> tuple[Response, bytes] | None:
+        """Take the next bytes up to the end of the head, for a caller who takes the body in pieces.
+
+        Returns:
+            The response without its body, and the bytes behind its head, which are for `feed_body` if it is
+            no 101; None as long as it is incomplete.
+
+        Raises:
+            HandshakeError: it is malformed or too large, or the stream ended inside it.
+
+        RFC 9112 §4.
+        """
+        if not self._head.has_data:
+            plain = self._feed_plain(data)
+            if plain is not None:
+                return plain
+        while True:
             try:
                 complete = self._head.feed(data)
             except HandshakeError as error:
@@ -235,29 +328,38 @@ class ResponseReader:
             if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
                 return Response(101, _fields(event)), data
             if isinstance(event, h11.Response):
-                self._response = Response(event.status_code, _fields(event))
-        if self._body_ends(data, eof):
-            self._response.body = bytes(self._body[: self._limits.max_body_size])
-            return self._response, b""
-        return None
+                return Response(event.status_code, _fields(event)), data
 
-    def _body_ends(self, data: bytes, eof: bool) -> bool:
+    def _feed_plain(self, data: bytes) -> tuple[Response, bytes] | None:
+        """Take the answer that nearly all get: a 101, whole in one read, and beyond reproach.
+
+        h11 says the same of it, and takes several times as long.
+        """
+        plain = _SWITCH.match(data)
+        if plain is None or plain.end() > self._head.room:
+            return None
+        fields = _plain_fields(plain[1], self._limits)
+        return None if fields is None else (Response(101, Headers.of(fields)), data[plain.end() :])
+
+    def feed_body(self, data: bytes, eof: bool) -> Iterator[bytes]:
+        """Yield the pieces of the body that are in the next bytes; then `complete` says if it is over.
+
+        Raises:
+            HandshakeError: it is malformed, or the stream ended inside it.
+
+        RFC 9112 §6, §7.
+        """
         if data:
             self._parser.receive_data(data)
         if eof:
             self._parser.receive_data(b"")
-        while True:
-            try:
-                event = self._next()
-            except HandshakeError:
-                # The status and what came of the body say more than the way in which the rest is broken.
-                return True
-            if isinstance(event, h11.Data):
-                self._body += event.data
-                if len(self._body) >= self._limits.max_body_size:
-                    return True
-            else:
-                return event is not h11.NEED_DATA
+        while isinstance(event := self._next(), h11.Data):
+            yield bytes(event.data)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body is over."""
+        return self._parser.their_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
 
     def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         try:
@@ -279,6 +381,22 @@ def _fields(event: h11.Request | h11.Response | h11.InformationalResponse) -> He
             for name, value in event.headers.raw_items()
         ]
     )
+
+
+# What a parser is told that has not seen the request: a GET without a body, which asks for an upgrade.
+_ANY = Request(
+    "GET", "/", Headers((("Host", "localhost"), ("Connection", "Upgrade"), ("Upgrade", "websocket")))
+)
+
+
+def encode_request(request: Request) -> bytes:
+    """Return the bytes of a request without a body, whose fields were checked.
+
+    RFC 9112 §3, §5.
+    """
+    lines = [f"{request.method} {request.target} HTTP/{request.http_version}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 # The reason phrases that a response may need; a reason phrase means nothing to a program. RFC 9112 §4.

@@ -185,7 +185,7 @@ class TestSend:
         def slow(raw: Raw) -> None:
             accept(raw)
             raw.read_frame()
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with Listener(slow) as listener:
             ws = await connect(listener.uri)
@@ -220,8 +220,8 @@ class TestPing:
                 assert ws._session.pings == {}
                 assert not ws._pingers
             await ws.send("between")
-            assert await soon(ws.ping()) > 0
             assert await soon(ws.recv()) == "between"
+            assert await soon(ws.ping()) > 0
 
     async def test_others_go_on(self) -> None:
         async with PLAIN.open(echo) as ws:
@@ -272,7 +272,7 @@ class TestConnect:
         def listen(raw: Raw) -> None:
             raw.read_head()
             asked.set()
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with Listener(listen) as listener:
             task: asyncio.Task[WebSocket] = asyncio.create_task(_await(connect(listener.uri)))

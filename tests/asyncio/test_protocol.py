@@ -155,7 +155,7 @@ class TestAClient:
             return ClientConnection(where, timeouts=Timeouts(open=0.1))
 
         async with (
-            Listener(lambda raw: raw.read_rest()) as listener,
+            Listener(lambda raw: raw.read_until_gone()) as listener,
             client(listener.address, conn) as protocol,
         ):
             await until(lambda: protocol.lost)
@@ -163,7 +163,7 @@ class TestAClient:
 
     async def test_closes_before_it_is_open(self) -> None:
         async with (
-            Listener(lambda raw: raw.read_rest()) as listener,
+            Listener(lambda raw: raw.read_until_gone()) as listener,
             client(listener.address) as protocol,
         ):
             with pytest.raises(StateError):
@@ -340,7 +340,8 @@ class TestDefects:
             assert await soon(good.recv()) == "fine"
 
 
-BRIEF = Timeouts(open=0.2, close=0.2, ping_interval=0.1, ping_timeout=0.2)
+# A peer that says something has as long for that as the first.
+BRIEF = Timeouts(open=1.0, close=0.2, ping_interval=0.1, ping_timeout=0.2)
 
 
 class TestConnectionClosed:

@@ -40,6 +40,41 @@ def refused(
     }
 
 
+def answered(
+    *,
+    ray: str,
+    time: float,
+    client: str | None,
+    route: str,
+    origin: str,
+    method: str,
+    target: str,
+    host: str,
+    status: int,
+    cause: str,
+    bytes_up: int,
+    bytes_down: int,
+    duration: float,
+) -> dict[str, Any]:
+    """Return the record of a plain request that an origin has answered, maybe not to the end."""
+    return {
+        "event": "request",
+        "time": round(time, 3),
+        "ray": ray,
+        "client": client,
+        "host": host,
+        "method": method,
+        "target": target,
+        "route": route,
+        "origin": origin,
+        "status": status,
+        "cause": cause,
+        "bytes_up": bytes_up,
+        "bytes_down": bytes_down,
+        "duration": round(duration, 6),
+    }
+
+
 def ended(
     *,
     ray: str,
@@ -65,6 +100,7 @@ def ended(
         "cause": end.cause,
         "messages_up": up.messages,
         "messages_down": down.messages,
+        "dropped": up.dropped,
         "bytes_up": up.size,
         "bytes_down": down.size,
         "duration": round(duration, 6),

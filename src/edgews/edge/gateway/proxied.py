@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
+from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.entrance import Entry
+from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
     check_upgrade,
@@ -13,21 +17,27 @@ from edgews.edge.forwarding.handshake import (
     origin_request,
     own_response,
 )
+from edgews.edge.forwarding.headers import to_client
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.policies import PASSED, Verdict
+from edgews.edge.relay.frames import scanned
+from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
-from edgews.http1 import RequestReader, ResponseReader, encode_response
+from edgews.handshake import check_request
+from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
 from edgews.states import Transport
 
-from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
+from .plain import Plain
+from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
-    from .admission import Entry
-    from .server import Gateway, Route
+    from .routes import Route
+    from .server import Gateway
 
 _log = logging.getLogger("edgews.edge")
 
@@ -52,6 +62,7 @@ class Proxied:
         "_early",
         "_reader",
         "_timer",
+        "_used",
         "address",
         "client",
         "entry",
@@ -61,7 +72,9 @@ class Proxied:
         "origin",
         "origin_stream",
         "peername",
+        "plain",
         "ray",
+        "refusal",
         "request",
         "route",
         "secure",
@@ -85,9 +98,15 @@ class Proxied:
         self.entry: Entry | None = None
         self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
-        self._reader: RequestReader | None = RequestReader(gateway.limits)
+        # A plain request on its way.
+        self.plain: Plain | None = None
+        # An answer that opens nothing, on its way to the client.
+        self.refusal: Refusal | None = None
+        self._reader: RequestReader | None = RequestReader(gateway.limits, bodies=True)
         self._early = b""
         self._answered = False
+        # It has been answered before.
+        self._used = False
         self._dialling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -101,13 +120,20 @@ class Proxied:
 
     def _too_late(self) -> None:
         self._timer = None
-        self.refuse(OPEN_TIMEOUT)
+        if self._used and self._reader is not None and not self._reader.has_data:
+            # It has been answered before, and wants nothing more.
+            self.client.close()
+        else:
+            self.refuse(OPEN_TIMEOUT)
 
     def asked(self, data: bytes) -> None:
         """Take what the client sends before the connection is open."""
         reader = self._reader
         if self._answered:
             # Of no use any more, but unread it would turn the end of the stream into a reset.
+            return
+        if self.plain is not None:
+            self.plain.fed(data)
             return
         if reader is None:
             self._early += data
@@ -120,7 +146,11 @@ class Proxied:
                 return
             self._reader = None
             self.request, self._early = complete
-            check_upgrade(self.request, self._early)
+            if plain := is_plain(self.request):
+                check_plain(self.request)
+            else:
+                check_upgrade(self.request, self._early)
+                check_bodiless(self.request)
         except HandshakeError as error:
             self._reader = None
             self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
@@ -129,10 +159,16 @@ class Proxied:
         found = self.gateway.admit(self)
         if isinstance(found, Failure):
             self.refuse(found)
+            return
+        self.route = found
+        if not plain:
+            self._start(self._open(self.request, found))
         else:
-            self.route = found
-            self._dialling = self.loop.create_task(self._open(self.request, found))
-            self._dialling.add_done_callback(self._dialled)
+            self._ask(self.request, found)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._dialling = self.loop.create_task(work)
+        self._dialling.add_done_callback(self._dialled)
 
     def _dialled(self, task: asyncio.Task[None]) -> None:
         """Let go of the task; a fault of ours is no reason to keep the client waiting."""
@@ -140,35 +176,116 @@ class Proxied:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("cannot open %s", self.ray, exc_info=error)
             self.refuse(FAULT)
+        elif self.plain is not None:
+            if task.cancelled():
+                self.plain.hung_up()
+            self._asked_plain(self.plain)
+        if self.client.lost:
+            self._gone()
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
         entry = self.entry
         assert entry is not None
         asked = origin_request(request, entry.facts.target, entry.forwarded)
+        if route.inspect:
+            asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
-        head = reader.request(asked)
         failure = await self._connect(route, reader)
         if failure is not None:
             self.refuse(failure)
             return
         stream = self.origin_stream
         assert stream is not None
-        stream.write(head)
+        stream.write(encode_request(asked))
+        tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
                 response, behind = await stream.answer
-            deflate = response.status == 101 and check_switch(asked, response)
+            if response.status == 101:
+                tunnel, response = self._tunnel(route, request, asked, response)
         except TimeoutError:
             self.refuse(ANSWER_TIMEOUT)
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
-            passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
-            if response.status == 101:
-                self._join(route, stream, deflate, passed_on, behind)
+            if tunnel is not None:
+                opened = client_response(response, self.ray, identity=self.gateway.admission.identity)
+                self._join(tunnel, stream, opened, behind)
             else:
-                self._answer(passed_on, "refused by the origin")
+                await self._pass_on(request, route, Refusal(self.client, stream, reader), response, behind)
+
+    async def _pass_on(
+        self, request: Request, route: Route, refusal: Refusal, response: Response, behind: bytes
+    ) -> None:
+        """Pass an answer of the origin's on that opens nothing."""
+        self.refusal = refusal
+        exchange = Exchange(request, max_body=0)
+        try:
+            refusal.begin(exchange, self.passed_on(response))
+        except HandshakeError as error:
+            self.refuse(answer_failure(str(error)))
+            return
+        self.gateway.refused(self, response.status, "refused by the origin")
+        # What the client sent early is of no use any more.
+        self._answered, self._early = True, b""
+        self.client.listen(True)
+        whole = await refusal.run(behind, route.stream_timeout)
+        self._end(whole or not exchange.by_end)
+
+    # A plain request
+
+    def _ask(self, request: Request, route: Route) -> None:
+        """Pass a plain request on."""
+        early, self._early = self._early, b""
+        try:
+            if not route.http:
+                check_request(request)
+            exchange = Exchange(request, max_body=route.max_body_size)
+        except HandshakeError as error:
+            self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
+            return
+        entry = self.entry
+        assert entry is not None
+        asked = plain_request(request, entry.facts.target, entry.forwarded)
+        self.plain = Plain(self, route, asked, exchange)
+        # Nobody comes any more, so nobody is to come again.
+        self.plain.keep = bool(self.gateway.listening)
+        self._start(self.plain.run())
+        self.plain.fed(early)
+
+    def passed_on(self, response: Response) -> Response:
+        """Return what the client gets of an origin's answer to a plain request."""
+        fields = to_client(response.headers, self.ray, identity=self.gateway.admission.identity)
+        return Response(response.status, fields)
+
+    def _asked_plain(self, plain: Plain) -> None:
+        """Go on behind a plain request."""
+        self.plain = None
+        if plain.failure is not None and plain.failure is not HUNG_UP and not plain.exchange.answered:
+            self.refuse(plain.failure)
+            return
+        self.gateway.answered(self, plain)
+        if plain.failure is not None or not plain.keep or not plain.exchange.keeps or self.client.lost:
+            self._answered = True
+            self._end(plain.failure is None or not plain.exchange.by_end)
+        else:
+            self._again(plain.rest)
+
+    def _again(self, rest: bytes) -> None:
+        """Wait for another request on the same connection."""
+        self._used = True
+        self.request = self.route = self.entry = None
+        self.verdict = PASSED
+        self.ray = self.gateway.new_ray()
+        self.started = self.loop.time()
+        self._reader = RequestReader(self.gateway.limits, bodies=True)
+        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+        self.client.listen(True)
+        if rest:
+            self.asked(rest)
+
+    # The origin
 
     async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
         """Connect to the first origin that can be reached."""
@@ -182,25 +299,52 @@ class Proxied:
                     await route.connect(self.loop, origin, stream)
             except OSError as error:
                 origin.active -= 1
-                origin.failures += 1
                 self.origin = self.origin_stream = None
                 failure = connect_failure(error)
+                origin.health.failed(failure.cause, self.loop.time())
             except asyncio.CancelledError:
                 stream.abort()
                 raise
             else:
-                origin.failures = 0
+                origin.health.passed(self.loop.time())
                 return None
         return failure
 
-    def _join(
-        self, route: Route, stream: OriginStream, deflate: bool, response: Response, behind: bytes
-    ) -> None:
+    def _tunnel(
+        self, route: Route, request: Request, asked: Request, response: Response
+    ) -> tuple[Tunnel, Response]:
+        """Return the tunnel that a 101 opens, and what is passed on of the 101.
+
+        Raises:
+            HandshakeError: it opens none.
+        """
+        entry = self.entry
+        assert entry is not None
+        if not route.inspect:
+            return scanned(
+                deflate=check_switch(asked, response),
+                meter=entry.meter,
+                limits=route.limits,
+                timeouts=route.timeouts,
+                max_age=route.max_age,
+            ), response
+        agreed = agree(
+            request, asked, response, client=route.client_compression, origin=route.origin_compression
+        )
+        return inspected(
+            client=agreed.client,
+            origin=agreed.origin,
+            judge=entry.judge,
+            meter=entry.meter,
+            limits=route.limits,
+            timeouts=route.timeouts,
+            max_age=route.max_age,
+        ), agreed.response
+
+    def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
         self.client.write(encode_response(response))
-        tunnel = self.tunnel = Tunnel(
-            deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
-        )
+        self.tunnel = tunnel
         self.opened = self.loop.time()
         tunnel.start(self.opened)
         self.client.join(tunnel.client, stream)
@@ -223,14 +367,27 @@ class Proxied:
     def _answer(self, response: Response, cause: str) -> None:
         """Send an answer that opens nothing, and end both streams."""
         self._stop_timer()
+        if self.request is not None and self.request.method == "HEAD":
+            response.body = b""
         self.client.write(encode_response(response))
         self.gateway.refused(self, response.status, cause)
         self._answered = True
         self._reader = None
         self._early = b""
         self.client.listen(True)
+        self._end(True)
+
+    def _end(self, in_order: bool) -> None:
+        """End both streams, the client's once everything that was written is out.
+
+        Args:
+            in_order: the end may look as if the answer were whole.
+        """
         if self.origin_stream is not None:
             self.origin_stream.abort()
+        if not in_order:
+            self.client.abort()
+            return
         transport = self.client.transport
         if transport is not None and transport.can_write_eof() and not transport.is_closing():
             half_close(transport)
@@ -238,14 +395,24 @@ class Proxied:
             self.client.close()
         self._timer = self.loop.call_later(self.gateway.linger, self.client.abort)
 
+    def has_room(self, stream: Stream, has: bool) -> None:
+        """Let who writes to the client go on, or wait until it has read."""
+        writer = self.plain or self.refusal
+        if writer is not None and stream is self.client:
+            writer.room.set(has)
+
     # The tunnel
 
     def passed(self, stream: Stream, data: bytes) -> None:
         """Take what a scanner lets pass, when something else has happened."""
-        assert self.tunnel is not None
-        assert stream.leg is not None
-        self.tunnel.passed(stream.leg, data, self.loop.time())
-        self._advance()
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
+        assert leg is not None
+        assert peer is not None
+        if tunnel.passed(leg, data, self.loop.time()):
+            peer.write(tunnel.other(leg).data_to_send())
+        else:
+            self._advance()
 
     def ended(self, stream: Stream) -> None:
         """Take the end of a byte stream."""
@@ -273,9 +440,37 @@ class Proxied:
             self.origin_stream.abort()
         self.client.close()
 
+    def go_on(self, stream: Stream) -> None:
+        """Go on with what comes from a stream: at the other side there is room for it."""
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
+        assert leg is not None
+        assert peer is not None
+        tunnel.more(leg, self.loop.time())
+        self._advance()
+        if not (leg.holds or tunnel.other(leg).full):
+            stream.listen(True)
+
+    def _hold(self, stream: Stream) -> None:
+        """Have a stream wait whose leg holds something, and give others their turn before it goes on."""
+        stream.listen(False)
+        if not stream.going_on:
+            stream.going_on = True
+            self.loop.call_soon(self._next_turn, stream)
+
+    def _next_turn(self, stream: Stream) -> None:
+        stream.going_on = False
+        assert self.tunnel is not None
+        assert stream.leg is not None
+        # Without room, `go_on` is called as soon as there is some.
+        if not self.tunnel.other(stream.leg).full:
+            self.go_on(stream)
+
     def finish(self, code: int, reason: str) -> None:
         """End the connection for a reason of the gateway's."""
-        if self.tunnel is None:
+        if self.plain is not None:
+            self.plain.keep = False
+        elif self.tunnel is None:
             self._hung_up()
         else:
             self.tunnel.finish(code, reason, self.loop.time())
@@ -305,6 +500,8 @@ class Proxied:
                     self.loop.call_later(self.gateway.linger, transport.abort)
             elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
                 half_close(transport)
+            if leg.holds:
+                self._hold(side)
         if tunnel.over:
             self._stop_timer()
         else:
@@ -334,7 +531,8 @@ class Proxied:
     def _gone(self) -> None:
         """Forget the connection once both streams are gone."""
         stream = self.origin_stream
-        if self.client.lost and (stream is None or stream.transport is None or stream.lost):
+        busy = self.plain is not None and self._dialling is not None
+        if self.client.lost and not busy and (stream is None or stream.transport is None or stream.lost):
             self._stop_timer()
             if self.origin is not None:
                 self.origin.active -= 1

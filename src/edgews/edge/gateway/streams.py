@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from edgews.edge.relay.tunnel import Leg
+from edgews.edge.relay.legs import Leg
 from edgews.errors import HandshakeError
 from edgews.events import Response
 from edgews.http1 import ResponseReader
@@ -21,7 +21,7 @@ HIGH_WATER: Final = 128 * 1024
 class Stream(asyncio.Protocol):
     """One of the two byte streams."""
 
-    __slots__ = ("_peer_write", "_scan", "leg", "lost", "owner", "peer", "transport")
+    __slots__ = ("_peer_write", "_scan", "going_on", "leg", "lost", "owner", "peer", "transport")
 
     def __init__(self, owner: Proxied) -> None:
         self.owner = owner
@@ -32,6 +32,8 @@ class Stream(asyncio.Protocol):
         self.peer: Stream | None = None
         self._scan: Callable[[bytes], bytes | None] | None = None
         self._peer_write: Callable[[bytes], object] | None = None
+        # The owner is about to go on with what the leg holds.
+        self.going_on = False
 
     def join(self, leg: Leg, peer: Stream) -> None:
         """Relay from now on."""
@@ -68,17 +70,24 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        if self.peer is not None:
-            self.peer.listen(True)
+        self.resume_writing()
         self.owner.lost(self)
 
     def pause_writing(self) -> None:
+        if self.leg is not None:
+            self.leg.full = True
         if self.peer is not None:
             self.peer.listen(False)
+        else:
+            self.owner.has_room(self, False)
 
     def resume_writing(self) -> None:
+        if self.leg is not None:
+            self.leg.full = False
         if self.peer is not None:
-            self.peer.listen(True)
+            self.owner.go_on(self.peer)
+        else:
+            self.owner.has_room(self, True)
 
     def listen(self, reading: bool) -> None:
         """Read on, or have the sender wait."""
@@ -122,31 +131,46 @@ class ClientStream(Stream):
 class OriginStream(Stream):
     """The origin's byte stream: first its answer, then frames."""
 
-    __slots__ = ("_reader", "answer")
+    __slots__ = ("_behind", "_more", "_reader", "answer")
 
     def __init__(self, owner: Proxied, reader: ResponseReader) -> None:
         super().__init__(owner)
         self._reader = reader
-        # The answer and the bytes behind it.
+        # The answer's head and the bytes behind it.
         self.answer: asyncio.Future[tuple[Response, bytes]] = owner.loop.create_future()
         # Nobody may be there any more who asks why there is none.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+        # What has come behind the head since, with the end of the stream; and who waits for it.
+        self._behind: list[tuple[bytes, bool]] = []
+        self._more: asyncio.Future[None] | None = None
 
     def early(self, data: bytes) -> None:
         self._feed(data, False)
 
     def _feed(self, data: bytes, eof: bool) -> None:
+        # What follows waits until somebody is there to take it.
         if self.answer.done():
+            self._behind.append((data, eof))
+            self.listen(False)
+            if self._more is not None and not self._more.done():
+                self._more.set_result(None)
             return
         try:
-            complete = self._reader.feed(data, eof)
+            complete = self._reader.feed_head(data, eof)
         except HandshakeError as error:
             self.answer.set_exception(error)
             return
         if complete is not None:
-            # What follows waits until somebody is there to take it.
             self.listen(False)
             self.answer.set_result(complete)
+
+    async def next(self) -> tuple[bytes, bool]:
+        """Return the next bytes behind the head, and whether the stream has ended."""
+        if not self._behind:
+            self._more = self.owner.loop.create_future()
+            self.listen(True)
+            await self._more
+        return self._behind.pop(0)
 
     def eof_received(self) -> bool:
         if self._scan is None:

@@ -23,13 +23,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from edgews.backend import build_masked
-from edgews.frames import FIN, MAX_REASON, CloseCode, Opcode, encode_close, encode_header
-from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.masking import new_key
+from edgews.frames import MAX_REASON, CloseCode, Opcode, encode_close
+from edgews.limits import DEFAULT_TIMEOUTS, Timeouts
 from edgews.states import Transport
 
-from .scanner import FrameScanner
+from .legs import Leg
 
 # What our own Pings carry, in front of a number.
 _PING: Final = b"edgews gateway "
@@ -59,77 +57,14 @@ class End:
     cause: str
 
 
-class Leg:
-    """One of the two byte streams.
-
-    Attributes:
-        scanner: of what comes from there.
-        transport: what to do with the stream.
-        paused: its owner does not read from it, so its silence says nothing.
-        eof: it has ended.
-    """
-
-    __slots__ = (
-        "_out",
-        "_pinged",
-        "_seen",
-        "answer",
-        "client",
-        "eof",
-        "failed",
-        "paused",
-        "scanner",
-        "told",
-        "transport",
-    )
-
-    def __init__(self, scanner: FrameScanner, client: bool) -> None:
-        self.scanner = scanner
-        self.client = client
-        self.transport = Transport.KEEP_OPEN
-        self.paused = False
-        self.eof = False
-        # It has broken a rule.
-        self.failed = False
-        # A Close of ours or of the other side went there.
-        self.told = False
-        # What a Close that nobody else answers is answered with.
-        self.answer = b""
-        self._out: list[bytes] = []
-        # How many bytes had come at the last look, and the number of the Ping that waits.
-        self._seen = 0
-        self._pinged = False
-
-    def frame(self, opcode: int, payload: bytes) -> bytes:
-        """Build a control frame as this stream's other end has to get it."""
-        if self.client:
-            return encode_header(FIN | opcode, len(payload), masked=False) + payload
-        return build_masked(FIN | opcode, payload, new_key())
-
-    def put(self, data: bytes) -> None:
-        """Have bytes written there."""
-        if data and self.transport is Transport.KEEP_OPEN:
-            self._out.append(data)
-
-    def data_to_send(self) -> bytes:
-        """Return what to write there now."""
-        out = self._out
-        if not out:
-            return b""
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return data
-
-
 class Tunnel:
     """Relay between a client and an origin that has answered 101.
 
     Give each read to `leg.scanner.scan`. When that returns None, write the read to the other leg, and that is
     all there is to do. Otherwise call `passed`, and then, as after every other call, look at both legs for
-    `data_to_send` and `transport`, and at `next_timeout`.
+    `data_to_send`, `transport` and `holds`, and at `next_timeout`.
 
     Args:
-        deflate: permessage-deflate was agreed.
         timeouts: `open` does not count here.
         max_age: seconds after which the gateway ends the connection, None for never.
     """
@@ -153,14 +88,14 @@ class Tunnel:
 
     def __init__(
         self,
+        client: Leg,
+        origin: Leg,
         *,
-        deflate: bool,
-        limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_age: float | None = None,
     ) -> None:
-        self.client = Leg(FrameScanner(masked=True, deflate=deflate, limits=limits), client=True)
-        self.origin = Leg(FrameScanner(masked=False, deflate=deflate, limits=limits), client=False)
+        self.client = client
+        self.origin = origin
         self.timeouts = timeouts
         self.max_age = max_age
         self.end: End | None = None
@@ -193,8 +128,12 @@ class Tunnel:
 
     # What happens
 
-    def passed(self, leg: Leg, data: bytes, now: float) -> None:
-        """Take what `leg.scanner.scan` returned, when it was not None."""
+    def passed(self, leg: Leg, data: bytes, now: float) -> bool:
+        """Take what `leg.scanner.scan` returned, when it was not None.
+
+        Returns:
+            Whether no more has happened than that the other leg has something to send.
+        """
         self.other(leg).put(data)
         scanner = leg.scanner
         if scanner.error is not None:
@@ -203,6 +142,10 @@ class Tunnel:
             self._said_close(leg, now)
         # A Close of ours may just have found its place.
         self._settle()
+        return False
+
+    def more(self, leg: Leg, now: float) -> None:
+        """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
 
     def ended(self, leg: Leg, now: float, *, lost: bool = False) -> None:
         """Take the end of a byte stream.
@@ -251,11 +194,16 @@ class Tunnel:
             return encode_close(self._end_code, self._end_reason)
         return encode_close(CloseCode.BAD_GATEWAY, reason)
 
-    def finish(self, code: int, reason: str, now: float) -> None:
-        """End the connection in order, for a reason of the gateway's."""
+    def finish(self, code: int, reason: str, now: float, *, cause: str = "") -> None:
+        """End the connection in order, for a reason of the gateway's.
+
+        Args:
+            code, reason: for the client.
+            cause: a sentence for whoever runs the gateway, if not the reason.
+        """
         if self.end is not None:
             return
-        self._because(Party.GATEWAY, code, reason)
+        self._because(Party.GATEWAY, code, cause or reason)
         self._end_code, self._end_reason = code, reason
         self.origin.scanner.keep_close = True
         self._tell(self.origin, encode_close(CloseCode.GOING_AWAY, reason))
