@@ -2,7 +2,7 @@
 
 The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A
 figure is the CPU time of the gateway's own process for one message, there and back, in the median of several
-rounds. HAProxy takes part where it is installed.
+rounds. HAProxy takes part where it is installed; `inspecting` is ours on a route whose messages are inspected.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ ROWS = {
 TITLES = {"small": "32 B x 100", "large": "64 KiB x 100", "flight": "32 B x 100, 32 in flight"}
 IDLE = 1000
 
+EDGEWS = """\
+access_log = "off"
+[[listen]]
+address = "127.0.0.1:{port}"
+[[route]]
+origins = ["ws://127.0.0.1:{origin}"]
+inspect = "{inspect}"
+"""
 HAPROXY = """\
 global
   nbthread 1
@@ -59,8 +67,10 @@ class Gateway:
             file.write_text(HAPROXY.format(port=self.port, origin=origin))
             command = ["haproxy", "-db", "-f", str(file)]
         else:
-            command = [sys.executable, "-m", "edgews", "proxy", f"ws://127.0.0.1:{origin}"]
-            command += ["--listen", f"127.0.0.1:{self.port}"]
+            file = folder / f"{name}.toml"
+            inspect = "messages" if name == "inspecting" else "frames"
+            file.write_text(EDGEWS.format(port=self.port, origin=origin, inspect=inspect))
+            command = [sys.executable, "-m", "edgews", "serve", "-c", str(file)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while True:
@@ -132,7 +142,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round (default: %(default)s)")
     parser.add_argument("--row", choices=ROWS, help="only this one")
     options = parser.parse_args()
-    names = ["edgews", *(["haproxy"] if shutil.which("haproxy") else [])]
+    names = ["edgews", "inspecting", *(["haproxy"] if shutil.which("haproxy") else [])]
     rows = [options.row] if options.row else list(ROWS)
     measure(names, options.rounds, options.seconds, rows)
 

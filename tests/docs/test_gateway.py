@@ -69,9 +69,11 @@ def rows() -> dict[str, str]:
     return found
 
 
-def test_the_example_is_a_configuration() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(parse_config(example).route) == 2
+def test_the_examples_are_a_configuration() -> None:
+    example, checks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    config = parse_config(f"{example}\n{checks}")
+    assert len(config.route) == 2
+    assert config.route[1].health is not None
 
 
 def test_each_key_has_its_default() -> None:

@@ -411,10 +411,14 @@ class Proxied:
 
     def passed(self, stream: Stream, data: bytes) -> None:
         """Take what a scanner lets pass, when something else has happened."""
-        assert self.tunnel is not None
-        assert stream.leg is not None
-        self.tunnel.passed(stream.leg, data, self.loop.time())
-        self._advance()
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
+        assert leg is not None
+        assert peer is not None
+        if tunnel.passed(leg, data, self.loop.time()):
+            peer.write(tunnel.other(leg).data_to_send())
+        else:
+            self._advance()
 
     def ended(self, stream: Stream) -> None:
         """Take the end of a byte stream."""
