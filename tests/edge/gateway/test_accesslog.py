@@ -37,6 +37,19 @@ def test_records():
     assert (opened["event"], opened["target"]) == ("open", "/x")
     refused = accesslog.refused(**COMMON, status=403, cause="rule", duration=0.5)
     assert (refused["event"], refused["status"], refused["cause"]) == ("refused", 403, "rule")
+    answered = accesslog.answered(
+        **COMMON,
+        origin="o",
+        method="GET",
+        target="/x",
+        host="example.com",
+        status=200,
+        cause="",
+        bytes_up=1,
+        bytes_down=2,
+        duration=0.5,
+    )
+    assert (answered["event"], answered["method"], answered["bytes_down"]) == ("request", "GET", 2)
 
 
 def test_a_line_of_json_for_each_record():
@@ -47,7 +60,12 @@ def test_a_line_of_json_for_each_record():
     first, second, rest = stream.getvalue().split("\n")
     assert (json.loads(first), json.loads(second), rest) == ({"a": "b\n\u2028\x1b"}, {"c": 1}, "")
     assert first.isascii()
-    accesslog.AccessLog(None).write({"a": 1})
+    other = accesslog.AccessLog(None)
+    other.write({"a": 1})
+    assert stream.getvalue().count("\n") == 2
+    other.use(stream)
+    other.write({"a": 1})
+    assert stream.getvalue().count("\n") == 3
 
 
 def test_a_log_that_cannot_be_written_does_not_matter():

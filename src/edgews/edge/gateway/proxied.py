@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
@@ -26,7 +27,7 @@ from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.handshake import check_request
-from edgews.http1 import RequestReader, ResponseReader, encode_response
+from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
 from edgews.states import Transport
 
 from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
@@ -35,7 +36,6 @@ from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
-    from .admission import Entry
     from .routes import Route
     from .server import Gateway
 
@@ -83,7 +83,7 @@ class Proxied:
         "verdict",
     )
 
-    def __init__(self, gateway: Gateway, *, secure: bool) -> None:
+    def __init__(self, gateway: Gateway, *, secure: bool, address: str | None = None) -> None:
         self.gateway = gateway
         self.secure = secure
         self.loop = gateway.loop
@@ -94,8 +94,7 @@ class Proxied:
         self.route: Route | None = None
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
-        self.peername: str | None = None
-        self.address: str | None = None
+        self.peername = self.address = address
         self.entry: Entry | None = None
         self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
@@ -116,10 +115,6 @@ class Proxied:
 
     def came(self) -> None:
         """Take a new client."""
-        transport = self.client.transport
-        assert transport is not None
-        peer = transport.get_extra_info("peername")
-        self.peername = self.address = peer[0] if isinstance(peer, tuple) else None
         self.gateway.came(self)
         self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
 
@@ -196,14 +191,13 @@ class Proxied:
         if route.inspect:
             asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
-        head = reader.request(asked)
         failure = await self._connect(route, reader)
         if failure is not None:
             self.refuse(failure)
             return
         stream = self.origin_stream
         assert stream is not None
-        stream.write(head)
+        stream.write(encode_request(asked))
         tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
