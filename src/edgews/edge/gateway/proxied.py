@@ -15,6 +15,7 @@ from edgews.edge.forwarding.handshake import (
 )
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Refuse
+from edgews.edge.relay.ends import Why
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
@@ -45,7 +46,9 @@ class Proxied:
         "_timer",
         "client",
         "gateway",
+        "host",
         "loop",
+        "notes",
         "opened",
         "origin",
         "origin_stream",
@@ -55,6 +58,7 @@ class Proxied:
         "route",
         "secure",
         "started",
+        "target",
         "tunnel",
     )
 
@@ -70,6 +74,9 @@ class Proxied:
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
         self.peername = ""
+        # What is told of the request after it is gone.
+        self.host = self.target = ""
+        self.notes: tuple[str, ...] = ()
         self.started = self.opened = self.loop.time()
         self._reader: RequestReader | None = RequestReader(gateway.limits)
         self._early = b""
@@ -110,11 +117,14 @@ class Proxied:
                 return
             self._reader = None
             self.request, self._early = complete
+            self.host = self.request.headers.get("Host") or ""
+            self.target = self.request.path
             check_upgrade(self.request, self._early)
         except HandshakeError as error:
             self._reader = None
             fields = (*error.headers, *self._ray_field())
-            self._answer(own_response(error.status, str(error), fields), str(error))
+            header = error.header or ""
+            self._answer(own_response(error.status, str(error), fields), str(error), "bad handshake", header)
             return
         self._stop_timer()
         found = self.gateway.admit(self)
@@ -163,7 +173,7 @@ class Proxied:
             if response.status == 101:
                 self._join(route, stream, deflate, passed_on, behind)
             else:
-                self._answer(passed_on, "refused by the origin")
+                self._answer(passed_on, "refused by the origin", "refused by the origin")
 
     async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
         """Connect to the first origin that can be reached."""
@@ -180,6 +190,7 @@ class Proxied:
                 origin.failures += 1
                 self.origin = self.origin_stream = None
                 failure = connect_failure(error)
+                self.gateway.observer.unreachable(self, origin, failure)
             except asyncio.CancelledError:
                 stream.abort()
                 raise
@@ -200,7 +211,7 @@ class Proxied:
         tunnel.start(self.opened)
         self.client.join(tunnel.client, stream)
         stream.join(tunnel.origin, self.client)
-        self.gateway.opened(self)
+        self.gateway.observer.opened(self)
         self.client.listen(True)
         stream.listen(True)
         early, self._early = self._early, b""
@@ -213,19 +224,27 @@ class Proxied:
     def refuse(self, failure: Failure | Refuse) -> None:
         """Answer the client with a refusal of the gateway's."""
         if isinstance(failure, Failure):
-            self._answer(own_response(failure.status, failure.text, self._ray_field()), failure.cause)
+            response = own_response(failure.status, failure.text, self._ray_field())
+            self._answer(response, failure.cause, failure.cause)
         else:
             fields = (*failure.headers, *self._ray_field())
-            self._answer(own_response(failure.status, failure.body, fields), failure.reason)
+            response = own_response(failure.status, failure.body, fields)
+            self._answer(response, failure.reason, failure.reason)
 
     def _ray_field(self) -> tuple[tuple[str, str], ...]:
         return ((f"{self.gateway.header_prefix}Ray", self.ray),)
 
-    def _answer(self, response: Response, cause: str) -> None:
-        """Send an answer that opens nothing, and end both streams."""
+    def _answer(self, response: Response, cause: str, reason: str, header: str = "") -> None:
+        """Send an answer that opens nothing, and end both streams.
+
+        Args:
+            cause: why, for a person.
+            reason: why, for counting: nothing that a client chooses.
+            header: the field at fault.
+        """
         self._stop_timer()
         self.client.write(encode_response(response))
-        self.gateway.refused(self, response.status, cause)
+        self.gateway.observer.refused(self, response.status, cause, reason, header)
         self._answered = True
         self._reader = None
         self._early = b""
@@ -244,8 +263,12 @@ class Proxied:
     def passed(self, stream: Stream, data: bytes) -> None:
         """Take what a scanner lets pass, when something else has happened."""
         assert self.tunnel is not None
-        assert stream.leg is not None
-        self.tunnel.passed(stream.leg, data, self.loop.time())
+        leg = stream.leg
+        assert leg is not None
+        latency = leg.latency
+        self.tunnel.passed(leg, data, self.loop.time())
+        if leg.latency is not latency and leg.latency is not None:
+            self.gateway.observer.ponged(leg.client, leg.latency)
         self._advance()
 
     def ended(self, stream: Stream) -> None:
@@ -265,6 +288,11 @@ class Proxied:
             self._hung_up()
         self._gone()
 
+    @property
+    def answered(self) -> bool:
+        """Whether the client got an answer that opens nothing."""
+        return self._answered
+
     def _hung_up(self) -> None:
         """The client has gone before the connection was open."""
         self._stop_timer()
@@ -274,12 +302,12 @@ class Proxied:
             self.origin_stream.abort()
         self.client.close()
 
-    def finish(self, code: int, reason: str) -> None:
+    def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
         """End the connection for a reason of the gateway's."""
         if self.tunnel is None:
             self._hung_up()
         else:
-            self.tunnel.finish(code, reason, self.loop.time())
+            self.tunnel.finish(code, reason, self.loop.time(), why)
             self._advance()
 
     def abort(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +15,14 @@ from edgews.edge.config.values import parse_address
 from edgews.edge.forwarding.origins import Origin, Pool
 from edgews.edge.forwarding.routing import find
 from edgews.edge.policy.decisions import Facts, Policy, Refuse, decide
+from edgews.edge.relay.ends import Why
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
-from . import accesslog, tls
+from . import tls
 from .accesslog import AccessLog
 from .failures import DRAINING, NO_ROUTE, Failure
+from .observer import Observer
 from .proxied import Proxied
 from .streams import OriginStream
 from .tls import Contexts, contexts
@@ -97,7 +98,7 @@ class Gateway:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.policies = policies
-        self.log = AccessLog(None) if log is None else log
+        self.observer = Observer(self, AccessLog(None) if log is None else log)
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
         self.listening: dict[str, Listening] = {}
@@ -135,6 +136,7 @@ class Gateway:
             OSError: one cannot be had.
         """
         await self._listen(self.config, self._contexts)
+        self.observer.start()
 
     async def reload(self, config: Config) -> None:
         """Go on with another configuration; open connections keep theirs.
@@ -210,7 +212,7 @@ class Gateway:
         waiting = list(self.connections)
         for left, proxied in zip(range(len(waiting), 0, -1), waiting, strict=True):
             if proxied in self.connections:
-                proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down")
+                proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down", Why.DRAIN)
             spread = (end - seconds / 2 - self.loop.time()) / left
             if spread > 0:
                 await asyncio.sleep(min(spread, 0.05))
@@ -221,6 +223,7 @@ class Gateway:
             for proxied in list(self.connections):
                 proxied.abort()
             await self.wait_empty()
+        self.observer.stop()
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""
@@ -261,68 +264,15 @@ class Gateway:
         """Keep a connection."""
         self.connections.add(proxied)
 
-    def opened(self, proxied: Proxied) -> None:
-        """Log a connection that is open."""
-        request = proxied.request
-        assert request is not None
-        self.log.write(
-            accesslog.opened(
-                ray=proxied.ray,
-                time=time.time(),
-                client=proxied.peername,
-                route=_name(proxied.route),
-                origin=_text(proxied.origin),
-                target=request.path,
-                host=request.headers.get("Host") or "",
-            )
-        )
-        # An idle connection is to be small.
-        proxied.request = None
-
-    def refused(self, proxied: Proxied, status: int, cause: str) -> None:
-        """Log a request that opened nothing."""
-        self.log.write(
-            accesslog.refused(
-                ray=proxied.ray,
-                time=time.time(),
-                client=proxied.peername,
-                route=_name(proxied.route),
-                status=status,
-                cause=cause,
-                duration=self.loop.time() - proxied.started,
-            )
-        )
-
     def gone(self, proxied: Proxied) -> None:
-        """Forget a connection, and log its end."""
+        """Forget a connection, and log and count its end."""
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
-        tunnel = proxied.tunnel
-        if tunnel is not None and tunnel.end is not None:
-            self.log.write(
-                accesslog.ended(
-                    ray=proxied.ray,
-                    time=time.time(),
-                    client=proxied.peername,
-                    route=_name(proxied.route),
-                    origin=_text(proxied.origin),
-                    tunnel=tunnel,
-                    end=tunnel.end,
-                    duration=self.loop.time() - proxied.opened,
-                )
-            )
+        self.observer.gone(proxied)
         if not self.connections and self._empty is not None:
             self._empty.set_result(None)
             self._empty = None
-
-
-def _name(route: Route | None) -> str:
-    return "" if route is None else route.name
-
-
-def _text(origin: Origin | None) -> str:
-    return "" if origin is None else origin.text
 
 
 def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:

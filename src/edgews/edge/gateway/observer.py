@@ -1,0 +1,157 @@
+"""What happens in a gateway, told to its access log and its tally."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from edgews.edge.analytics.tally import NO_TRAFFIC, Tally, Traffic, plus
+from edgews.edge.forwarding.origins import Origin
+from edgews.edge.relay.tunnel import Tunnel
+
+from . import accesslog
+from .accesslog import AccessLog, Subject
+from .failures import Failure
+
+if TYPE_CHECKING:
+    from .proxied import Proxied
+    from .server import Gateway
+
+# How often to look at open connections for the charts (seconds), and how much longer for each of them: a look
+# costs a few microseconds for each, and all looks together at most a few per cent of one core.
+LOOK_INTERVAL: Final = 1.0
+LOOK_COST: Final = 0.0001
+
+
+class Observer:
+    """Log and count."""
+
+    def __init__(self, gateway: Gateway, log: AccessLog) -> None:
+        self.log = log
+        self.tally = Tally(time.time())
+        self._gateway = gateway
+        self._looking: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look at open connections now and then."""
+        self._look()
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _look(self) -> None:
+        self.tally.look(time.time(), self.carried())
+        pause = max(LOOK_INTERVAL, len(self._gateway.connections) * LOOK_COST)
+        self._looking = self._gateway.loop.call_later(pause, self._look)
+
+    # What happens
+
+    def opened(self, proxied: Proxied) -> None:
+        """Take a connection that is open."""
+        now = time.time()
+        about = subject(proxied)
+        self.log.write(accesslog.opened(about, now))
+        self.tally.opened(about.route, now, proxied.opened - proxied.started)
+        # An idle connection is to be small.
+        proxied.request = None
+
+    def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
+        """Take a request that opened nothing.
+
+        Args:
+            cause: why, for a person.
+            reason: why, for counting: nothing that a client chooses.
+            header: the field at fault.
+        """
+        now = time.time()
+        duration = self._gateway.loop.time() - proxied.started
+        record = accesslog.refused(
+            subject(proxied), now, status=status, cause=cause, header=header, duration=duration
+        )
+        self.log.write(record)
+        self.tally.refused(record, reason, now)
+
+    def unreachable(self, proxied: Proxied, origin: Origin, failure: Failure) -> None:
+        """Take an origin that could not be reached."""
+        self.tally.unreachable(origin.text, failure.cause)
+        proxied.notes = (*proxied.notes, f"{origin.text}: {failure.text}")
+
+    def ponged(self, client: bool, seconds: float) -> None:
+        """Take the answer to a Ping."""
+        self.tally.ponged("client" if client else "origin", seconds)
+
+    def gone(self, proxied: Proxied) -> None:
+        """Take the end of a connection, whatever came of it."""
+        tunnel = proxied.tunnel
+        if tunnel is not None and tunnel.end is not None:
+            now = time.time()
+            duration = self._gateway.loop.time() - proxied.opened
+            record = accesslog.ended(subject(proxied), now, tunnel=tunnel, end=tunnel.end, duration=duration)
+            self.log.write(record)
+            self.tally.ended(record, traffic(tunnel), now)
+        elif not proxied.answered:
+            if proxied.target:
+                self.refused(proxied, 0, "the client left before the answer", "client left")
+            else:
+                self.tally.abandoned()
+
+    # What can be read
+
+    def carried(self) -> dict[str, Traffic]:
+        """Return what open connections have carried so far, by route."""
+        found: dict[str, Traffic] = {}
+        for proxied in self._gateway.connections:
+            if proxied.tunnel is not None and proxied.route is not None:
+                name = proxied.route.name
+                found[name] = plus(found.get(name, NO_TRAFFIC), traffic(proxied.tunnel))
+        return found
+
+    def report(self) -> dict[str, Any]:
+        """Return what was counted, and how limits and origins are."""
+        return self.tally.report(
+            time.time(),
+            self.carried(),
+            opening=len(self._gateway.connections) - self.tally.open,
+            limits=self._limits(),
+            origins=self._origins(),
+        )
+
+    def _limits(self) -> list[dict[str, Any]]:
+        count, soft = len(self._gateway.connections), self._gateway.config.max_connections
+        limit = {"kind": "all", "name": "max_connections", "state": "ok" if count < soft else "over"}
+        return [limit | {"count": count, "soft": soft, "burst": 0, "spent": 0.0}]
+
+    def _origins(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "route": route.name,
+                "origin": origin.text,
+                "active": origin.active,
+                "failures": origin.failures,
+                "state": "failing" if origin.failures else "ok",
+            }
+            for route in self._gateway.routes
+            for origin in route.pool.origins
+        ]
+
+
+def subject(proxied: Proxied) -> Subject:
+    """Return what records say of a request."""
+    return Subject(
+        ray=proxied.ray,
+        client=proxied.peername,
+        host=proxied.host,
+        target=proxied.target,
+        route="" if proxied.route is None else proxied.route.name,
+        origin="" if proxied.origin is None else proxied.origin.text,
+        notes=proxied.notes,
+    )
+
+
+def traffic(tunnel: Tunnel) -> Traffic:
+    """Return what a connection has carried so far."""
+    up, down = tunnel.client.scanner, tunnel.origin.scanner
+    return up.texts, up.binaries, up.size, down.texts, down.binaries, down.size
