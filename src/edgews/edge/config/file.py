@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from .admin import contradictions as admin_contradictions
 from .faults import ConfigError, Fault, fault_of
 from .positions import Path as KeyPath
 from .tables import DEFAULT_FILE, Config
@@ -82,6 +83,8 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         for one, other in (("certificate", "key"), ("key", "certificate")):
             if getattr(listen, one) is not None and getattr(listen, other) is None:
                 found.append((("listen", at, one), f"{other} beside it: TLS needs both"))
+    if config.admin is not None:
+        found += admin_contradictions(config.admin, addresses)
     places: set[tuple[str | None, str]] = set()
     for at, route in enumerate(config.route):
         place = (route.host, route.path.rstrip("/"))

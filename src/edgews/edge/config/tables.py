@@ -9,6 +9,7 @@ from pydantic import Field, PrivateAttr
 from edgews.edge.forwarding.origins import Origin, parse_origin
 from edgews.limits import Limits, Timeouts
 
+from .admin import Admin
 from .faults import Fault, key_of
 from .positions import Path as KeyPath
 from .positions import line_of
@@ -66,6 +67,7 @@ class Config(Table):
 
     listen: Annotated[list[Listen], Field(min_length=1)]
     route: Annotated[list[Route], Field(min_length=1)]
+    admin: Admin | None = None
     access_log: str = "-"
     header_prefix: HeaderPrefix = "X-Edgews-"
     open_timeout: Seconds = 10.0

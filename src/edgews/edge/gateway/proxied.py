@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from edgews.edge.analytics.stories import BY_ORIGIN
 from edgews.edge.forwarding.handshake import (
     check_switch,
     check_upgrade,
@@ -173,7 +174,7 @@ class Proxied:
             if response.status == 101:
                 self._join(route, stream, deflate, passed_on, behind)
             else:
-                self._answer(passed_on, "refused by the origin", "refused by the origin")
+                self._answer(passed_on, BY_ORIGIN, BY_ORIGIN)
 
     async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
         """Connect to the first origin that can be reached."""

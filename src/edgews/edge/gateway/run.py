@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from edgews.edge.admin.server import open_admin
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.file import load_config
 from edgews.edge.config.tables import Config
@@ -70,6 +71,7 @@ async def _serve(command: str, config: Config, file: Path | None, log: AccessLog
     try:
         gateway = Gateway(config, log=log)
         await gateway.start()
+        admin = await open_admin(gateway, lambda: _reload(gateway, file))
     except ConfigError as error:
         _say(str(error))
         return 1
@@ -78,6 +80,8 @@ async def _serve(command: str, config: Config, file: Path | None, log: AccessLog
         return 2
     for address in gateway.addresses:
         _say(f"gateway: {address}")
+    for address in () if admin is None else admin.addresses:
+        _say(f"live page and metrics: {address}")
     _say(f"{name} serves; Ctrl-C stops it.")
     watching = loop.create_task(_watch(gateway))
     while await signals.get() == signal.SIGHUP:
@@ -90,6 +94,8 @@ async def _serve(command: str, config: Config, file: Path | None, log: AccessLog
         for proxied in list(gateway.connections):
             proxied.abort()
         await draining
+    if admin is not None:
+        await admin.close()
     _say("stopped.")
     return 0
 
@@ -117,17 +123,21 @@ async def _first(draining: asyncio.Task[None], signals: asyncio.Queue[int]) -> N
     hurry.cancel()
 
 
-async def _reload(gateway: Gateway, file: Path | None) -> None:
+async def _reload(gateway: Gateway, file: Path | None) -> list[str]:
+    """Read the file again; return what is wrong with it."""
     if file is None:
-        return
+        return ["there is no file"]
     try:
         await gateway.reload(load_config(file))
     except ConfigError as error:
         _say(f"{error}\nnot reloaded, nothing has changed.")
+        return error.lines()
     except OSError as error:
-        _say(f"not reloaded, nothing has changed: cannot listen: {os.strerror(error.errno or 0)}")
-    else:
-        _say(f"reloaded {file}.")
+        fault = f"cannot listen: {os.strerror(error.errno or 0)}"
+        _say(f"not reloaded, nothing has changed: {fault}")
+        return [fault]
+    _say(f"reloaded {file}.")
+    return []
 
 
 def _say(text: str) -> None:
