@@ -11,12 +11,13 @@ import time
 import timeit
 from collections.abc import Callable
 
+from edgews.edge.policy.actions import Block, Drop, Log, RateLimit, Rule, Skip, Stage
 from edgews.edge.policy.cel import Expression, Scope
 from edgews.edge.policy.expressions import functions
 from edgews.edge.policy.fields import MessageFacts, UpgradeFacts
 from edgews.edge.policy.lists import NetworkList, Networks, TextList
 from edgews.edge.policy.normalize import normalize
-from edgews.edge.policy.rules import Block, Drop, Log, RateLimit, Rule, Ruleset, Skip, Stage
+from edgews.edge.policy.rules import Ruleset
 from edgews.headers import Headers
 
 ROUNDS = 31

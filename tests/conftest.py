@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,6 +18,11 @@ pytest.register_assert_rewrite(
     "tests.properties",
     "tests.sync",
 )
+
+# A shell that starts something in the background of a script has it ignore SIGINT, and so would all the
+# commands that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Deadlines measure the machine, not the code; what must be linear has a test of its own.
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])

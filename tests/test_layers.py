@@ -61,12 +61,13 @@ LAYERS: dict[str, set[str]] = {
     "D: adapters": {"asyncio", "sync", "trio"},
     "E: what the gateway decides": {
         "edge.analytics",
-        "edge.policy",
-        "edge.forwarding",
-        "edge.relay",
         "edge.config",
+        "edge.forwarding",
+        "edge.policy",
+        "edge.relay",
     },
     "E: the gateway": {"edge", "edge.gateway", "edge.admin"},
+    "E: its processes": {"edge.process"},
     "F: commands, and what other packages expect": {"__main__", "cli", "compat"},
 }
 # Built from C.

@@ -317,7 +317,7 @@ class Machine(RuleBasedStateMachine):
         session = self.session
         assert session.waiting is bool(self.inbox)
         assert session.full is self.full
-        assert session.held is (self.pending is not None)
+        assert (session.held is None) is (self.pending is None)
         assert session.reading is (self.pending is None and (self.leaving or not self.full))
         assert session.pings == self.pings
         assert list(session.pings) == list(self.pings)

@@ -177,7 +177,7 @@ def choose_subprotocol(request: Request, supported: Sequence[str]) -> str | None
 
     The client's order counts. RFC 6455 §1.9, §4.2.2 (4.).
     """
-    return next((name for name in request.subprotocols if name in supported), None)
+    return next((name for name in request.subprotocols if name in supported), None) if supported else None
 
 
 def accept_response(

@@ -34,8 +34,8 @@ _PLAIN = re.compile(
 )
 # Longer values than this (characters) are mostly somebody's own.
 _COMMON = 16
-# What is said about a body, which needs a parser.
-_BODY = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):", re.IGNORECASE)
+# Its fields, once it is known that there is nothing else; a value may have a space behind it.
+_FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
 
 
 class HeadReader:
@@ -160,18 +160,18 @@ class RequestReader:
         if plain is None or plain.end() > self._limits.max_header_size:
             return None
         method, target, block = plain.groups()
-        if block.count(b"\n") > self._limits.max_header_count or _BODY.search(block):
+        found = _FIELD.findall(block.decode("latin-1"))
+        names = [name.lower() for name, _ in found]
+        # What is said about a body needs a parser.
+        if names.count("host") != 1 or "content-length" in names or "transfer-encoding" in names:
             return None
-        fields: list[tuple[str, str]] = []
-        hosts = 0
-        for line in block.decode("latin-1").split("\r\n")[:-1]:
-            name, _, value = line.partition(":")
-            hosts += name.lower() == "host"
-            value = value.strip(" \t")
-            # Names, and values such as `websocket`, come again with each connection, and are kept once.
-            fields.append((intern(name), intern(value) if len(value) <= _COMMON else value))
-        if hosts != 1:
+        if len(found) > self._limits.max_header_count:
             return None
+        # Names, and values such as `websocket`, come again with each connection, and are kept once.
+        fields = [
+            (intern(name), intern(text) if len(text := value.rstrip(" \t")) <= _COMMON else text)
+            for name, value in found
+        ]
         return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
 
 

@@ -10,8 +10,12 @@ class ConnectionClosed(EdgewsError):
     """The connection has ended; `disconnected` says how and why."""
 
     def __init__(self, disconnected: Disconnected) -> None:
-        super().__init__(f"closed with {disconnected.code}, {disconnected.cause}")
+        super().__init__(disconnected)
         self.disconnected = disconnected
+
+    def __str__(self) -> str:
+        # Most are caught and never shown.
+        return f"closed with {self.disconnected.code}, {self.disconnected.cause}"
 
 
 class InvalidHandshake(EdgewsError):

@@ -10,7 +10,7 @@ An adapter has four things to do: give what was read, write `data_to_send`, let 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -38,6 +38,10 @@ _TAKEN: Final = 256
 ANSWER_TIME: Final = 1.0
 
 
+def _nobody() -> None:
+    """Stand for `changed` behind the end."""
+
+
 class Session:
     """A connection with an inbox.
 
@@ -54,6 +58,8 @@ class Session:
         message_cost: what a message takes of the inbox beside its size, so that no more than `HIGH_WATER`
             divided by it fit. To be set before the first one comes.
         full: whether so much waits to be taken that the peer has to wait.
+        held: events that the engine was not asked for yet, None if there are none.
+        single: the only message that waits, if it came alone.
         pings: the Pings that somebody waits for, and whether they were answered.
     """
 
@@ -61,7 +67,6 @@ class Session:
         "_busy",
         "_changed",
         "_cost",
-        "_events",
         "_inbox",
         "_leaving",
         "_patience",
@@ -69,11 +74,13 @@ class Session:
         "closed",
         "conn",
         "full",
+        "held",
         "message_cost",
         "opened",
         "pings",
         "request",
         "response",
+        "single",
     )
 
     def __init__(self, conn: ServerConnection | ClientConnection, changed: Callable[[], None]) -> None:
@@ -89,9 +96,10 @@ class Session:
         self._inbox: list[str | bytes] = []
         self._taken = 0
         self._cost = 0
+        # It stands for the list, which costs more: mostly it is taken before another one comes.
+        self.single: str | bytes | None = None
         self.full = False
-        # Events that the engine was not asked for yet, None if there are none.
-        self._events: Iterator[Event] | None = None
+        self.held: Iterator[Event] | None = None
         # The application has a message, here or in its hands, and may want to answer it.
         self._busy = False
         # Until when it is waited for, ASAP before the clock is known.
@@ -104,7 +112,7 @@ class Session:
     @property
     def reading(self) -> bool:
         """Whether there is room for what the peer sends. If not, the peer has to wait in its turn."""
-        return self._events is None and (not self.full or self._leaving)
+        return self.held is None and (not self.full or self._leaving)
 
     def receive_data(self, data: BytesLike) -> bool:
         """Take bytes that were read; better none while `reading` is False.
@@ -114,17 +122,16 @@ class Session:
             `next_timeout` has anything new, and `changed` was not called.
         """
         events = self.conn.receive_data(data)
-        if self._events is not None or self._leaving or not isinstance(events, (tuple, list)):
+        if self.held is not None or self._leaving or not isinstance(events, (tuple, list)):
             self._feed(events)
             return False
-        if events:
-            # Messages alone, as most often: there is nothing behind them that could have to wait.
-            self._inbox.extend(events)
-            for message in events:
-                self._cost += len(message) + self.message_cost
-            if self._cost >= HIGH_WATER:
-                self.full = True
+        # Messages alone, as most often: there is nothing behind them that could have to wait.
+        if len(events) == 1 and self.single is None and not self._inbox:
+            message = self.single = events[0]
+            self.full = len(message) + self.message_cost >= HIGH_WATER
             self._busy = True
+        elif events:
+            self._add(events)
         return True
 
     def receive_eof(self) -> None:
@@ -133,7 +140,7 @@ class Session:
 
     def next_timeout(self) -> float | None:
         """Return when to call `handle_timeout`, as `Connection.next_timeout` does."""
-        hold = None if self._events is None or (self.full and not self._leaving) else self._patience
+        hold = None if self.held is None or (self.full and not self._leaving) else self._patience
         due = self.conn.next_timeout() if self._judges() else None
         if hold is None or due is None:
             return due if hold is None else hold
@@ -141,7 +148,7 @@ class Session:
 
     def handle_timeout(self, now: float) -> None:
         """Tell the time, in seconds of the caller's clock."""
-        if self._events is not None:
+        if self.held is not None:
             if self._patience == ASAP:
                 self._patience = now + ANSWER_TIME
             elif now >= self._patience:
@@ -151,7 +158,7 @@ class Session:
             due = self.conn.next_timeout()
             if due is not None and due <= now:
                 events = self.conn.handle_timeout(now)
-                if self._events is not None:
+                if self.held is not None:
                     self._feed(events)
                 else:
                     # The engine was asked for all it had, so there can be nothing but the end.
@@ -178,6 +185,12 @@ class Session:
 
         What is `held` back then has to be drawn.
         """
+        message = self.single
+        if message is not None:
+            self.single = None
+            self._busy = True
+            self.full = False
+            return message
         inbox = self._inbox
         if not inbox:
             self._busy = False
@@ -207,24 +220,19 @@ class Session:
         self._busy = False
         self.draw()
 
-    @property
-    def held(self) -> bool:
-        """Whether the engine has more to say than was looked at."""
-        return self._events is not None
-
     def draw(self) -> None:
         """Take events from the engine, as far as the application is ready for them."""
-        while self._events is not None and self._ready():
-            event = next(self._events, None)
+        while self.held is not None and self._ready():
+            event = next(self.held, None)
             if event is None:
-                self._events = None
+                self.held = None
             else:
                 self._handle(event)
 
     @property
     def waiting(self) -> bool:
         """Whether messages wait to be taken."""
-        return bool(self._inbox)
+        return self.single is not None or bool(self._inbox)
 
     def send_ping(self, payload: bytes) -> bytes:
         """Return a Ping to write; `pings` says later whether it was answered.
@@ -263,11 +271,11 @@ class Session:
 
     def _feed(self, events: Iterable[Event]) -> None:
         """Take what the engine has to say, behind what it has not said yet."""
-        if self._events is None:
-            self._events = iter(events)
+        if self.held is None:
+            self.held = iter(events)
             self._patience = ASAP
         else:
-            self._events = chain(self._events, events)
+            self.held = chain(self.held, events)
         self.draw()
 
     def _ready(self) -> bool:
@@ -292,16 +300,30 @@ class Session:
                 self.response = response
             case Disconnected():
                 self.closed = event
+                # Nothing changes any more; and whoever has a session and is called by it would be freed by
+                # the garbage collector alone.
+                changed, self._changed = self._changed, _nobody
+                changed()
+                return
             case _:
                 return
         self._changed()
 
     def _keep(self, message: str | bytes) -> None:
         if not self.full:
-            self._inbox.append(message)
+            self._add((message,))
+
+    def _add(self, messages: Sequence[str | bytes]) -> None:
+        """Put messages into the list, behind one that was alone."""
+        if self.single is not None:
+            messages = [self.single, *messages]
+            self.single = None
+        self._inbox.extend(messages)
+        for message in messages:
             self._cost += len(message) + self.message_cost
-            self.full = self._cost >= HIGH_WATER
-            self._busy = True
+        if self._cost >= HIGH_WATER:
+            self.full = True
+        self._busy = True
 
     def _answered(self, payload: bytes) -> None:
         """A Pong answers its Ping and all Pings before it. RFC 6455 §5.5.3."""

@@ -34,13 +34,13 @@ if importlib.util.find_spec("uvloop") is not None:
     LOOPS["uvloop"] = uvloop.new_event_loop
 
 # For a test as a whole, for one condition in it, and for what ends by itself when it is over. The last is
-# far below the default timeouts: nothing may have to wait for one of those.
-LIMIT = 20.0
-SOON = 10.0
-AFTERWARDS = 3.0
+# below the default timeouts: nothing may have to wait for one of those.
+LIMIT = 120.0
+SOON = 60.0
+AFTERWARDS = 8.0
 
 # Brief times for a peer that never does what it should, each by itself, so that no other comes first.
-BRIEF_OPEN = Timeouts(open=0.2)
+BRIEF_OPEN = Timeouts(open=0.5)
 BRIEF_CLOSE = Timeouts(close=0.2)
 BRIEF_PING = Timeouts(close=0.2, ping_interval=0.1, ping_timeout=0.3)
 """A stalled peer is given up by the last one, too."""

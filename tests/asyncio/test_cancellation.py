@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -184,7 +185,7 @@ class TestSend:
         def slow(raw: Raw) -> None:
             accept(raw)
             raw.read_frame()
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with Listener(slow) as listener:
             ws = await connect(listener.uri)
@@ -266,19 +267,31 @@ class TestConnect:
             await until(lambda: ours.fileno() == -1)
 
     async def test_while_the_server_says_nothing(self) -> None:
-        async with Listener(lambda raw: raw.read_rest()) as listener:
+        asked = threading.Event()
+
+        def listen(raw: Raw) -> None:
+            raw.read_head()
+            asked.set()
+            raw.read_until_gone()
+
+        async with Listener(listen) as listener:
             task: asyncio.Task[WebSocket] = asyncio.create_task(_await(connect(listener.uri)))
-            await turns(20)
+            await until(asked.is_set)
             assert await cancelled(task)
 
     async def test_while_a_refusal_is_read(self) -> None:
+        refused = threading.Event()
+
         def refuse(raw: Raw) -> None:
             raw.read_head()
             raw.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 5\r\n\r\n12")
-            assert raw.read_rest() == b""
+            refused.set()
+            # Where the client had not read this yet, its kernel resets the connection.
+            assert raw.read_until_gone() == b""
 
         async with Listener(refuse) as listener:
             task: asyncio.Task[WebSocket] = asyncio.create_task(_await(connect(listener.uri)))
+            await until(refused.is_set)
             await turns(20)
             assert await cancelled(task)
 

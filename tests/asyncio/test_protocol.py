@@ -155,7 +155,7 @@ class TestAClient:
             return ClientConnection(where, timeouts=Timeouts(open=0.1))
 
         async with (
-            Listener(lambda raw: raw.read_rest()) as listener,
+            Listener(lambda raw: raw.read_until_gone()) as listener,
             client(listener.address, conn) as protocol,
         ):
             await until(lambda: protocol.lost)
@@ -163,7 +163,7 @@ class TestAClient:
 
     async def test_closes_before_it_is_open(self) -> None:
         async with (
-            Listener(lambda raw: raw.read_rest()) as listener,
+            Listener(lambda raw: raw.read_until_gone()) as listener,
             client(listener.address) as protocol,
         ):
             with pytest.raises(StateError):

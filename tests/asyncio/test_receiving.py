@@ -255,7 +255,7 @@ class TestKeepalive:
     async def test_a_task_that_receives_is_told(self) -> None:
         def mute(raw: Raw) -> None:
             accept(raw)
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with Listener(mute) as listener:
             ws = await connect(listener.uri, timeouts=BRIEF_PING)

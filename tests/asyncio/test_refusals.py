@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import socket
 from collections.abc import Callable
 
 import pytest
 
-from edgews import CauseKind, Headers, InvalidValueError, Limits, Request, Response
+from edgews import CauseKind, Headers, InvalidValueError, Limits, Request, Response, Timeouts
 from edgews.asyncio import InvalidHandshake, WebSocket, connect, serve
 from tests import wire
 from tests.asyncio.harness import (
@@ -26,7 +26,7 @@ from tests.asyncio.harness import (
     until,
     uri,
 )
-from tests.raw import Raw
+from tests.raw import Raw, deaf_port
 
 
 async def refused(where: str, **options: object) -> InvalidHandshake:
@@ -159,9 +159,7 @@ class TestByTheServer:
 
 class TestByTheClient:
     async def test_no_server(self) -> None:
-        with socket.create_server((HOST, 0)) as sock:
-            port = sock.getsockname()[1]
-        with pytest.raises(ConnectionRefusedError):
+        with deaf_port() as port, pytest.raises(ConnectionRefusedError):
             await connect(f"ws://{HOST}:{port}/")
 
     async def test_no_such_name(self) -> None:
@@ -225,7 +223,7 @@ class TestByTheClient:
         def peer(raw: Raw) -> None:
             raw.read_head()
             raw.send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with Listener(peer) as listener:
             error = await refused(listener.uri, limits=Limits(max_body_size=100))
@@ -236,15 +234,17 @@ class TestByTheClient:
 
 class TestSilence:
     async def test_of_the_server(self) -> None:
-        async with Listener(lambda raw: raw.read_rest()) as listener:
+        async with Listener(lambda raw: raw.read_until_gone()) as listener:
             with pytest.raises(TimeoutError):
                 await soon(_connect(listener.uri, timeouts=BRIEF_OPEN))
 
     async def test_of_the_server_in_the_middle_of_its_answer(self) -> None:
         def peer(raw: Raw) -> None:
-            raw.read_head()
-            raw.send(b"HTTP/1.1 101 Switching Protocols\r\n")
-            raw.read_rest()
+            # On a machine that is too slow the time is over before the client asks.
+            with contextlib.suppress(EOFError):
+                raw.read_head()
+                raw.send(b"HTTP/1.1 101 Switching Protocols\r\n")
+                raw.read_until_gone()
 
         async with Listener(peer) as listener:
             with pytest.raises(TimeoutError):
@@ -252,7 +252,8 @@ class TestSilence:
 
     @pytest.mark.parametrize(("said", "answer"), [(b"", b""), (b"GET / HT", b"HTTP/1.1 408 ")])
     async def test_of_the_client(self, said: bytes, answer: bytes) -> None:
-        async with PLAIN.serve(echo, timeouts=BRIEF_OPEN) as server:
+        # What is said has to come in time, on any machine.
+        async with PLAIN.serve(echo, timeouts=Timeouts(open=1.0)) as server:
 
             def wait() -> bytes:
                 with Raw.connect(address(server)) as raw:
@@ -288,7 +289,7 @@ async def test_nothing_of_all_that_is_logged(caplog: pytest.LogCaptureFixture) -
             def wait(said: bytes = said) -> None:
                 with Raw.connect(address(server)) as raw:
                     raw.send(said)
-                    raw.read_rest()
+                    raw.read_until_gone()
 
             await asyncio.to_thread(wait)
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]

@@ -26,6 +26,7 @@ from tests.asyncio.harness import (
     address,
     code_in,
     echo,
+    frames_of,
     open_sockets,
     raw_client,
     run,
@@ -311,7 +312,7 @@ class TestClose:
             await turns(count)
             await soon(server.close())
             with Raw(sock) as raw:
-                assert await asyncio.to_thread(_rest_or_reset, raw) == b""
+                assert await asyncio.to_thread(raw.read_until_gone) == b""
 
     async def test_while_a_client_asks(self) -> None:
         for count in (0, *range(4, 8)):
@@ -320,7 +321,7 @@ class TestClose:
                     raw.send(wire.request())
                     await turns(count)
                     await soon(server.close())
-                    answer = await asyncio.to_thread(_rest_or_reset, raw)
+                    answer = await asyncio.to_thread(raw.read_until_gone)
                     assert answer[:12] in (b"", b"HTTP/1.1 101", b"HTTP/1.1 503")
 
     async def test_by_a_block_that_raises(self) -> None:
@@ -339,13 +340,6 @@ def _connected(server: Server) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
     sock.connect(where)
     return sock
-
-
-def _rest_or_reset(raw: Raw) -> bytes:
-    try:
-        return raw.read_rest()
-    except ConnectionResetError:
-        return b""
 
 
 class TestServeForever:
@@ -443,6 +437,25 @@ class TestComingAndGoing:
                 results = await asyncio.gather(pinging, receiving, return_exceptions=True)
                 assert isinstance(results[1], ConnectionClosed)
         await soon(ws.wait_closed())
+
+    @pytest.mark.parametrize("polite", [True, False])
+    async def test_the_garbage_collector_finds_nothing(self, polite: bool) -> None:
+        """What has ended is freed there and then: no connection refers to itself in a circle."""
+        async with PLAIN.serve(echo) as server:
+            gc.collect()
+            gc.disable()
+            try:
+                async with raw_client(server) as raw:
+                    await asyncio.to_thread(raw.send, wire.frame(wire.TEXT, b"x"))
+                    assert await asyncio.to_thread(raw.read_frame) == (wire.TEXT, b"x")
+                    if polite:
+                        await asyncio.to_thread(raw.send, wire.frame(wire.CLOSE))
+                        await frames_of(raw)
+                await until(lambda: not server._connections)
+                await turns()
+                assert [thing for thing in gc.get_objects() if isinstance(thing, AnyLink)] == []
+            finally:
+                gc.enable()
 
     async def test_timers_of_a_connection_go_with_it(self) -> None:
         """Timeouts of days do not keep what has ended."""

@@ -215,7 +215,7 @@ class TestTheCloseTimeout:
         def mute(raw: Raw) -> None:
             accept(raw)
             raw.read_frame()
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with Listener(mute) as listener:
             ws = await connect(listener.uri, timeouts=Timeouts(close=LONG))

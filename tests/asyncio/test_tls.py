@@ -93,7 +93,7 @@ class TestOneSideOnly:
             for _ in range(5):
                 with await asyncio.to_thread(Raw.connect, address(server)) as raw:
                     raw.send(b"GET / HTTP/1.1\r\n\r\n")
-                    await asyncio.to_thread(raw.read_rest)
+                    await asyncio.to_thread(raw.read_until_gone)
                 with await asyncio.to_thread(Raw.connect, address(server)) as raw:
                     raw.reset()
             await until(lambda: not server._connections)
@@ -104,7 +104,7 @@ class TestOneSideOnly:
         assert not [record for record in caplog.records if record.name.startswith("edgews")]
 
     async def test_silence_of_the_server(self) -> None:
-        async with Listener(lambda raw: raw.read_rest()) as listener:
+        async with Listener(lambda raw: raw.read_until_gone()) as listener:
             where = listener.uri.replace("ws:", "wss:")
             with pytest.raises(TimeoutError):
                 await soon(_connect(where, ssl=client_context(), timeouts=BRIEF_OPEN))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import stat
 import subprocess
 import threading
@@ -19,7 +18,7 @@ from edgews.cli.console import shown
 from edgews.sync import WebSocket
 from tests import wire
 from tests.cli.process import EDGEWS, EXTRA, Terminal, echo, run
-from tests.raw import TIMEOUT, Raw
+from tests.raw import TIMEOUT, Raw, deaf_port
 from tests.sync.harness import AUTHORITY, HOST, Listener, Report, accept, running, server_context, uri
 from tests.sync.harness import echo as echo_handler
 
@@ -198,7 +197,7 @@ class TestTerminal:
             raw.read_head()
             asked[0].type("\x03")
             with contextlib.suppress(ConnectionError):
-                raw.read_rest()
+                raw.read_until_gone()
 
         listener = Listener(peer)
         asked.append(Terminal("connect", listener.uri))
@@ -303,10 +302,9 @@ class TestExtra:
 
 class TestHint:
     def test_the_doctor_is_named_at_a_terminal(self) -> None:
-        with contextlib.closing(socket.create_server((HOST, 0))) as sock:
-            port = sock.getsockname()[1]
-        terminal = Terminal("connect", f"ws://{HOST}:{port}/")
-        assert terminal.wait() == 1
+        with deaf_port() as port:
+            terminal = Terminal("connect", f"ws://{HOST}:{port}/")
+            assert terminal.wait() == 1
         assert b"edgews doctor" in terminal.plain
 
 
@@ -316,7 +314,7 @@ class TestEnds:
             accept(raw)
             raw.send(wire.frame(wire.TEXT, b"masked"))
             assert raw.read_frame()
-            raw.read_rest()
+            raw.read_until_gone()
 
         with Listener(peer) as listener:
             done = run("connect", listener.uri)
@@ -350,9 +348,8 @@ class TestNoConnection:
         assert len(done.stderr.splitlines()) == 1
 
     def test_refused_port(self) -> None:
-        with contextlib.closing(socket.create_server((HOST, 0))) as sock:
-            port = sock.getsockname()[1]
-        done = run("connect", f"ws://{HOST}:{port}/")
+        with deaf_port() as port:
+            done = run("connect", f"ws://{HOST}:{port}/")
         assert done.returncode == 1
         assert b"connection refused: no server listens there" in done.stderr
         assert len(done.stderr.splitlines()) == 1
@@ -402,7 +399,7 @@ class TestNoConnection:
         def peer(raw: Raw) -> None:
             raw.read_head()
             raw.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-            raw.read_rest()
+            raw.read_until_gone()
 
         with Listener(peer) as listener:
             done = run("connect", listener.uri)
@@ -410,7 +407,7 @@ class TestNoConnection:
         assert b"Sec-WebSocket-Accept" in done.stderr
 
     def test_no_answer_in_time(self) -> None:
-        with Listener(lambda raw: raw.read_rest()) as listener:
+        with Listener(lambda raw: raw.read_until_gone()) as listener:
             done = run("connect", "--timeout", "0.2", listener.uri)
         assert done.returncode == 1
         assert b"no answer in time" in done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.doctor.servers import Scripted
 from tests.cli.process import run
-from tests.raw import Raw
+from tests.raw import Raw, deaf_port
 from tests.sync.harness import HOST, echo, running, uri
 
 
@@ -53,9 +53,8 @@ def test_through_the_proxy(proxy: str, asked: list[bytes]) -> None:
 
 
 def test_proxy_that_is_not_there() -> None:
-    with socket.create_server((HOST, 0)) as sock:
-        port = sock.getsockname()[1]
-    done = run("connect", "--proxy", f"http://{HOST}:{port}", f"ws://{HOST}:{port}/")
+    with deaf_port() as port:
+        done = run("connect", "--proxy", f"http://{HOST}:{port}", f"ws://{HOST}:{port}/")
     assert done.returncode == 1
     assert b"through the proxy" in done.stderr
     assert len(done.stderr.splitlines()) == 1

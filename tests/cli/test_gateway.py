@@ -113,7 +113,7 @@ def test_serve_and_reload(tmp_path):
         file = config(tmp_path / "edgews.toml", one.uri, access_log=f'"{log}"')
         with gateway("serve", "-c", str(file)) as process:
             with connection(process.addresses[0], one):
-                config(file, two.uri)
+                config(file, two.uri, access_log=f'"{log}"')
                 process.process.send_signal(signal.SIGHUP)
                 assert process.say() == f"reloaded {file}."
                 with connection(process.addresses[0], two):

@@ -34,8 +34,8 @@ T = TypeVar("T")
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
 # How long a scenario may take, and how long it waits for one thing.
-OVERALL = 60.0
-PATIENCE = 20.0
+OVERALL = 240.0
+PATIENCE = 60.0
 # How often a condition is looked at.
 LOOK = 0.002
 

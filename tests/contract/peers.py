@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from tests.contract.drivers import Driver
-from tests.raw import TIMEOUT, Raw
+from tests.raw import TIMEOUT, Raw, knock
 from tests.sync.harness import HOST, accept
 
 
@@ -23,17 +23,25 @@ async def raw_client(d: Driver, address: Any, behind: bytes = b"") -> AsyncItera
 
 @contextlib.asynccontextmanager
 async def raw_server(d: Driver, peer: Callable[[Raw], object]) -> AsyncIterator[str]:
-    """Listen, and give the one connection that comes to `peer`; the URI is for the client."""
+    """Listen, and give the one connection that comes to `peer`; the URI is for the client.
+
+    A client whose time was over before it had connected leaves it with one that ends at once.
+    """
+    accepted = False
 
     def serve(listener: socket.socket) -> None:
+        nonlocal accepted
         listener.settimeout(TIMEOUT)
         sock, _ = listener.accept()
+        accepted = True
         with Raw(sock) as raw:
             peer(raw)
 
     with socket.create_server((HOST, 0)) as listener:
         task = d.spawn(d.blocking, serve, listener)
         yield f"ws://{HOST}:{listener.getsockname()[1]}/"
+        if not accepted:
+            await d.blocking(knock, listener.getsockname())
         await task.join()
 
 

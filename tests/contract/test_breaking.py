@@ -267,7 +267,7 @@ class TestSilence:
     async def test_no_answer_to_the_clients_close(self, d: Driver) -> None:
         def mute(raw: Raw) -> None:
             assert raw.read_frame() == (wire.CLOSE, b"\x03\xe8")
-            raw.read_rest()
+            raw.read_until_gone()
 
         async with (
             raw_server(d, opened(mute)) as uri,

@@ -20,6 +20,8 @@ from tests.sync.harness import descriptors
 # At a time; with threads, each of them has four.
 WAVE = 50
 COUNT = 2000
+# Nobody is given up because a machine is slow.
+UNHURRIED = Timeouts(close=PATIENCE, ping_interval=None)
 
 
 def running(d: Driver) -> int:
@@ -89,7 +91,7 @@ async def test_a_server_closes_in_the_middle_of_its_work(d: Driver) -> None:
         await flooding.join()
 
     async def talk(number: int) -> None:
-        async with d.connecting(server.uri()) as ws:
+        async with d.connecting(server.uri(), timeouts=UNHURRIED) as ws:
             flooding = d.spawn(flood, ws)
             with contextlib.suppress(ConnectionClosed):
                 while True:
@@ -98,10 +100,10 @@ async def test_a_server_closes_in_the_middle_of_its_work(d: Driver) -> None:
             await flooding.join()
         ends.append(ws.closed)
 
-    async with d.serving(handler) as server:
+    async with d.serving(handler, timeouts=UNHURRIED) as server:
         clients = [d.spawn(talk, number) for number in range(count)]
         await d.until(lambda: len(talking) == count)
-        await server.close()
+        await server.close(PATIENCE)
         for client in clients:
             await client.join()
     assert [(end.code, end.clean) for end in ends] == [(1001, True)] * count

@@ -17,7 +17,9 @@ from tests.contract.peers import opened, raw_client, raw_server
 from tests.raw import Raw
 from tests.sync.harness import HOST, client_context, server_context
 
+# The second is for tests whose peer has to say something in time.
 SHORT = Timeouts(open=0.2)
+BRIEF = Timeouts(open=1.0)
 
 
 async def fetch(d: Driver, server: Serving, request: bytes) -> tuple[bytes, bytes]:
@@ -192,17 +194,17 @@ class TestTooLate:
         ended: list[bytes] = []
 
         def silent(raw: Raw) -> None:
-            raw.read_head()
             ended.append(raw.read_rest())
 
         async with raw_server(d, silent) as uri:
             with pytest.raises(TimeoutError):
                 async with d.connecting(uri, timeouts=SHORT):
                     pass
-        assert ended == [b""]
+        # Empty where the time was over before the client had asked.
+        assert ended[0][-4:] in (b"", b"\r\n\r\n")
 
     async def test_a_server_that_does_not_answer_tls(self, d: Driver) -> None:
-        async with raw_server(d, Raw.read_rest) as uri:
+        async with raw_server(d, Raw.read_until_gone) as uri:
             with pytest.raises(TimeoutError):
                 async with d.connecting(uri.replace("ws:", "wss:"), ssl=client_context(), timeouts=SHORT):
                     pass
@@ -213,7 +215,7 @@ class TestTooLate:
                 assert await d.blocking(raw.read_rest) == b""
 
     async def test_a_client_that_says_half_of_it(self, d: Driver) -> None:
-        async with d.serving(d.echo, timeouts=SHORT) as server:
+        async with d.serving(d.echo, timeouts=BRIEF) as server:
             head, _ = await fetch(d, server, b"GET / HTTP/1.1\r\nHost:")
             assert head.startswith(b"HTTP/1.1 408 ")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
 from typing import Any
 
@@ -14,6 +13,7 @@ from edgews.attempts import Attempt
 from edgews.backoff import Backoff
 from edgews.outcomes import ConnectionClosed, InvalidHandshake
 from tests.contract.drivers import PATIENCE, Driver
+from tests.raw import deaf_port
 from tests.sync.harness import HOST, client_context, server_context
 
 # Nobody waits here.
@@ -138,8 +138,6 @@ async def test_a_certificate_stays_what_it_is(d: Driver) -> None:
 
 
 async def test_nobody_listens(d: Driver) -> None:
-    with socket.create_server((HOST, 0)) as listener:
-        port = listener.getsockname()[1]
     seen: list[Attempt] = []
 
     def three(attempt: Attempt) -> None:
@@ -147,7 +145,7 @@ async def test_nobody_listens(d: Driver) -> None:
         if attempt.number == 3:
             raise Enough
 
-    with pytest.raises(Enough):
+    with deaf_port() as port, pytest.raises(Enough):
         await nobody(d, f"ws://{HOST}:{port}/", backoff=AT_ONCE, on_attempt=three)
     assert all(isinstance(attempt.error, OSError) for attempt in seen)
     assert len(seen) == 3

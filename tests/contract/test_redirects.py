@@ -117,7 +117,7 @@ async def test_one_byte_stream_leads_nowhere(d: Driver) -> None:
 
 async def test_the_time_is_one_for_all(d: Driver) -> None:
     async with (
-        raw_server(d, Raw.read_rest) as silent,
+        raw_server(d, Raw.read_until_gone) as silent,
         d.serving(d.echo, process_request=leading({"/": silent})) as server,
     ):
         with pytest.raises(TimeoutError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,13 +10,49 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from edgews.edge.config.file import parse_config
+from edgews.edge.config.policies import (
+    ConnectionLimitTable,
+    ConnectionsTable,
+    LimiterTable,
+    ListTable,
+    RuleTable,
+    TokenKeyTable,
+    TokensTable,
+)
 from edgews.edge.config.tables import Config, Listen, Route
+from edgews.edge.policy.actions import Block, Close, RequireToken
 
 PAGE = (Path(__file__).parents[2] / "docs/gateway.md").read_text(encoding="utf-8")
-TABLES: dict[str, type[BaseModel]] = {"": Config, "listen.": Listen, "route.": Route}
+TABLES: dict[str, type[BaseModel]] = {
+    "": Config,
+    "listen.": Listen,
+    "route.": Route,
+    "rule.": RuleTable,
+    "list.": ListTable,
+    "limiter.": LimiterTable,
+    "connections.": ConnectionsTable,
+    "connections.all.": ConnectionLimitTable,
+    "tokens.": TokensTable,
+    "token_key.": TokenKeyTable,
+}
+TABLES_OF_THE_FILE = {prefix.removesuffix(".") for prefix in TABLES} - {"connections.all"} | {"lists"}
+# Not there is what they are by default, too.
+OPTIONAL = {"listen.certificate", "listen.key"} | {
+    f"{table}.{key}"
+    for table, keys in (
+        ("list", ("networks", "networks_file", "texts", "texts_file")),
+        ("token_key", ("secret_file", "secret_env")),
+        ("rule", ("body", "limiter", "reason")),
+    )
+    for key in keys
+}
+# What a rule does not say, its action does.
+OF_ACTIONS = {"rule.status": Block().status, "rule.code": Close().code, "rule.keys": RequireToken().keys}
 # What the table says in words.
 WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
-WORDS |= {"host and path": "", "every host": None}
+WORDS |= {"host and path": "", "every host": None, "no limit": None}
+# What a table stands for that has none of its keys.
+NOTHING = ([], {}, None)
 
 
 def rows() -> dict[str, str]:
@@ -39,14 +76,18 @@ def test_each_key_has_its_default() -> None:
         prefix + name: field
         for prefix, table in TABLES.items()
         for name, field in table.model_fields.items()
-        if name not in ("listen", "route")
+        if prefix + name not in TABLES_OF_THE_FILE
     }
     assert set(rows()) == set(keys)
     for key, says in rows().items():
-        default = keys[key].default
-        if says.startswith("`"):
+        default = OF_ACTIONS.get(key, keys[key].get_default(call_default_factory=True))
+        if says == "none":
+            assert default in NOTHING, key
+        elif says.startswith("`["):
+            assert default == json.loads(says.strip("`")), key
+        elif says.startswith("`"):
             assert default == says.strip('`"'), key
         elif says.isdigit():
             assert default == int(says), key
-        elif key not in ("listen.certificate", "listen.key"):
+        elif key not in OPTIONAL:
             assert default == WORDS[says], key

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from edgews.edge.policy.actions import ACTIONS, Rule, Stage
 from edgews.edge.policy.expressions import compile_expression
 from edgews.edge.policy.fields import FIELDS
 from edgews.edge.policy.lists import NetworkList, Networks, TextList
-from edgews.edge.policy.rules import ACTIONS, Rule, Stage
 
 pytestmark = pytest.mark.edge
 

@@ -19,7 +19,6 @@ import trustme
 from edgews.edge.config.file import check_values
 from edgews.edge.gateway.accesslog import AccessLog
 from edgews.edge.gateway.server import Gateway
-from edgews.edge.policy.decisions import Policy
 from tests import wire
 from tests.raw import TIMEOUT, Raw, check
 
@@ -40,9 +39,8 @@ def eventually(condition: Callable[[], object], what: str) -> None:
 class Running:
     """A gateway that runs."""
 
-    def __init__(self, values: dict[str, Any], policies: tuple[Policy, ...], uvloop: bool) -> None:
+    def __init__(self, values: dict[str, Any], uvloop: bool = False) -> None:
         self._values = values
-        self._policies = policies
         self._log = io.StringIO()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -68,9 +66,7 @@ class Running:
         self.loop.set_exception_handler(lambda loop, context: self.trouble.append(context))
         self._stop = asyncio.Event()
         try:
-            self.gateway = Gateway(
-                check_values(self._values, "", "test"), policies=self._policies, log=AccessLog(self._log)
-            )
+            self.gateway = Gateway(check_values(self._values, "", "test"), log=AccessLog(self._log))
             await self.gateway.start()
         except BaseException as error:
             self._failure = error
@@ -113,16 +109,14 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(
-    *origins: str, policies: tuple[Policy, ...] = (), uvloop: bool = False, top: Any = None, **route: Any
-) -> Iterator[Running]:
+def running(*origins: str, uvloop: bool = False, top: Any = None, **route: Any) -> Iterator[Running]:
     """Run a gateway with one route."""
     values = {
         "listen": [{"address": "127.0.0.1:0"}],
         "route": [{"name": "test", "origins": list(origins), **route}],
         **(top or {}),
     }
-    gateway = Running(values, policies, uvloop)
+    gateway = Running(values, uvloop)
     try:
         yield gateway
     finally:

@@ -22,7 +22,7 @@ from edgews import (
 )
 from edgews.handshake import accept_key
 from edgews.sync import Server, WebSocket, connect, serve
-from tests.raw import TIMEOUT, Raw, check
+from tests.raw import TIMEOUT, Raw, check, knock
 
 HOST = "127.0.0.1"
 # Timeouts that pass in a test, for peers that never do what they should.
@@ -93,10 +93,14 @@ class Report:
 
 
 class Listener:
-    """A raw server: `peer` is called with the one connection that it accepts."""
+    """A raw server: `peer` is called with the one connection that it accepts.
+
+    A client whose time was over before it had connected leaves it with one that ends at once.
+    """
 
     def __init__(self, peer: Callable[[Raw], object]) -> None:
         self._sock = socket.create_server((HOST, 0))
+        self._accepted = False
         self._peer = peer
         self._thread = threading.Thread(target=self._run)
         self.address = self._sock.getsockname()
@@ -104,6 +108,7 @@ class Listener:
 
     def _run(self) -> None:
         sock, _ = self._sock.accept()
+        self._accepted = True
         with Raw(sock) as raw:
             self._peer(raw)
 
@@ -112,6 +117,8 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if not self._accepted:
+            knock(self.address)
         self._thread.join(TIMEOUT)
         self._sock.close()
         check(not self._thread.is_alive(), "the raw server has not ended")

@@ -20,7 +20,7 @@ from edgews import (
 )
 from edgews.sync import ConnectionClosed, InvalidHandshake, WebSocket, connect, serve
 from tests import wire
-from tests.raw import TIMEOUT, Raw
+from tests.raw import TIMEOUT, Raw, deaf_port
 from tests.sync.harness import (
     BRIEF,
     HOST,
@@ -165,9 +165,7 @@ class TestRefusals:
         assert "a defect of process_request" in caplog.text
 
     def test_no_server(self) -> None:
-        with contextlib.closing(socket.create_server((HOST, 0))) as sock:
-            port = sock.getsockname()[1]
-        with pytest.raises(ConnectionRefusedError):
+        with deaf_port() as port, pytest.raises(ConnectionRefusedError):
             connect(f"ws://{HOST}:{port}/")
 
     def test_bad_uri(self) -> None:
@@ -186,11 +184,11 @@ class TestRefusals:
         assert caught.value.cause.kind in (CauseKind.PEER_VANISHED, CauseKind.HANDSHAKE_FAILED)
 
     def test_silence(self) -> None:
-        with Listener(lambda raw: raw.read_rest()) as listener, pytest.raises(TimeoutError):
+        with Listener(lambda raw: raw.read_until_gone()) as listener, pytest.raises(TimeoutError):
             connect(listener.uri, timeouts=BRIEF)
 
     def test_silence_in_the_tls_handshake(self) -> None:
-        with Listener(lambda raw: raw.read_rest()) as listener, pytest.raises(TimeoutError):
+        with Listener(lambda raw: raw.read_until_gone()) as listener, pytest.raises(TimeoutError):
             connect(listener.uri.replace("ws:", "wss:"), ssl=client_context(), timeouts=BRIEF)
 
     def test_certificate_of_an_unknown_authority(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -222,7 +220,7 @@ class TestRefusals:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(WebSocket, "_wait_open", interrupted)
-        with Listener(lambda raw: raw.read_rest()) as listener, pytest.raises(KeyboardInterrupt):
+        with Listener(lambda raw: raw.read_until_gone()) as listener, pytest.raises(KeyboardInterrupt):
             connect(listener.uri)
 
 
@@ -236,7 +234,7 @@ class TestOpenTime:
     @pytest.mark.parametrize("scheme", ["ws", "wss"])
     def test_for_the_handshakes(self, scheme: str) -> None:
         with (
-            Listener(lambda raw: raw.read_rest()) as listener,
+            Listener(lambda raw: raw.read_until_gone()) as listener,
             socket.create_connection(listener.address) as sock,
             pytest.raises(TimeoutError),
         ):
@@ -248,7 +246,7 @@ class TestOpenTime:
 
     @pytest.mark.parametrize("scheme", ["http", "socks4a", "socks5h"])
     def test_for_the_proxy(self, scheme: str) -> None:
-        with Listener(lambda raw: raw.read_rest()) as listener, pytest.raises(TimeoutError):
+        with Listener(lambda raw: raw.read_until_gone()) as listener, pytest.raises(TimeoutError):
             connect(
                 "ws://x/",
                 proxy=listener.uri.replace("ws:", f"{scheme}:"),

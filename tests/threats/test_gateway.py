@@ -9,7 +9,7 @@ import pytest
 from edgews.edge.policy.decisions import ALLOW, Facts, Refuse
 from tests import wire
 from tests.edge.harness import Origin, eventually, running, switch, tunnel
-from tests.raw import TIMEOUT, Raw
+from tests.raw import TIMEOUT, Raw, deaf_port
 
 TEXT = wire.frame(wire.TEXT, b"hello")
 BACK = wire.frame(wire.TEXT, b"hello", key=None)
@@ -135,15 +135,15 @@ def test_an_extension_beyond_the_offer_opens_no_tunnel():
 
 @pytest.mark.parametrize("kind", ["refused", "silent", "missing socket", "unknown name"])
 def test_an_origin_that_cannot_be_had(kind, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening, deaf_port() as port:
         uri = f"ws://127.0.0.1:{listening.getsockname()[1]}"
         if kind == "refused":
-            listening.close()
+            uri = f"ws://127.0.0.1:{port}"
         elif kind == "missing socket":
             uri = f"unix:{tmp_path}/none"
         elif kind == "unknown name":
             uri = "ws://nowhere.invalid:1"
-        with running(uri, answer_timeout=0.2) as gateway:
+        with running(uri, answer_timeout=0.2 if kind == "silent" else TIMEOUT) as gateway:
             got = ask(gateway.address, wire.request())
             expected = {
                 "refused": (b"502", b"refused the connection"),

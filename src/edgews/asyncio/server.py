@@ -166,7 +166,7 @@ class Server:
         except Exception:
             self._give_up(ws)
             return
-        if isawaitable(answer):
+        if answer is not None and isawaitable(answer):
             self._run(ws, self._answer_later(ws, answer))
         elif self._answer(ws, answer):
             self._run(ws, self._handler(ws))

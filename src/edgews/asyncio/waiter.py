@@ -8,7 +8,7 @@ and then; and what it sends before it waits again can go out in one write.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -26,20 +26,24 @@ class Waiter:
         # Whether a task waits that was not woken yet.
         self.waiting = False
 
-    def __await__(self) -> Generator[Waiter, None, None]:
+    def __await__(self) -> Any:
         self._asyncio_future_blocking = self.waiting = True
-        # Where this goes on, the task has asked for the result, and has thrown what that raised.
-        yield self
+        # A generator, as the type should be, would take longer. Where this goes on, the task has asked for
+        # the result, and has thrown what that raised.
+        return iter((self,))
 
     def wake_now(self) -> None:
         """Let the task go on, if one waits: at once where no task runs, else at the loop's next turn."""
-        if asyncio.current_task(self._loop) is not None:
-            self.wake_soon()
-        elif self.waiting:
-            self.waiting = False
+        if self.waiting:
             assert self._callback is not None
             assert self._context is not None
-            self._context.run(self._callback, self)
+            self.waiting = False
+            try:
+                self._context.run(self._callback, self)
+            except RuntimeError:
+                # Another task runs, and asyncio has refused before anything happened. To ask for the running
+                # task each time would take longer.
+                self._wake_with(self)
 
     def wake_soon(self) -> None:
         """Let the task go on at the loop's next turn, if one waits."""
@@ -50,6 +54,8 @@ class Waiter:
         self.waiting = False
         assert self._callback is not None
         self._loop.call_soon(self._callback, outcome, context=self._context)
+        # It leads to the task, and the task to whoever has the waiter.
+        self._callback = self._context = None
 
     # What a task calls
 
@@ -76,14 +82,12 @@ class Waiter:
     def cancelled(self) -> bool:
         return False
 
-    def result(self) -> None:
-        pass
+    # The task wants no value, but calls this at each wake: so it is a function in C. For the same reason
+    # there is no `get_loop`; then asyncio looks at `_loop`.
+    result = bool
 
     def exception(self) -> None:
         pass
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
 
 
 class _Cancelled:

@@ -42,5 +42,6 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "doctor": doctor.run,
     "echo": echo.run,
     "proxy": gateway.proxy,
+    "reload": gateway.reload,
     "serve": gateway.serve,
 }

@@ -68,6 +68,7 @@ examples:
   edgews proxy ws://127.0.0.1:9000                            on 127.0.0.1 port 8080
   edgews proxy --listen 0.0.0.0:80 wss://chat.example.com     for everyone, to a server with TLS
   edgews proxy --access-log - unix:/run/chat.sock             a line of JSON for each opening and end
+  edgews proxy --workers auto ws://127.0.0.1:9000             a process for each core
 """
 
 _SERVE_EXAMPLES = """\
@@ -83,8 +84,11 @@ example of a file:
   origins = ["ws://127.0.0.1:9000", "unix:/run/chat.sock"]
   max_message_size = 65536
 
+  workers = "auto"                          above the tables: a process for each core
+  control = "/run/edgews/control.sock"      for `edgews reload` and `edgews serve --takeover`
+
 SIGTERM and Ctrl-C close all connections with 1001 and stop, a second one stops at once. SIGHUP reads the file
-again. docs/gateway.md has all keys.
+again, SIGUSR1 opens the access log again. docs/gateway.md has all keys.
 """
 
 
@@ -210,12 +214,25 @@ def _gateway(commands: Any) -> None:
         metavar="FILE",
         help="where to log; -: the standard output (default: off)",
     )
+    proxy.add_argument(
+        "--workers",
+        type=_workers,
+        default=1,
+        metavar="N",
+        help='processes; "auto": one for each core (default: %(default)s)',
+    )
     for name, help_, description in (
         ("serve", "relay as a file says", "Relay WebSocket connections to servers, as a file says."),
         (
             "check",
             "check the file of `serve`",
             "Check the file of `edgews serve` as a whole, and do nothing.",
+        ),
+        (
+            "reload",
+            "have a gateway read its file again",
+            "Have the gateway that runs with this file read it again. If anything is wrong with it, nothing\n"
+            "changes. The gateway is found at the file's `control` socket.",
         ),
     ):
         command = commands.add_parser(
@@ -233,6 +250,12 @@ def _gateway(commands: Any) -> None:
             metavar="FILE",
             help="the file (default: %(default)s)",
         )
+        if name == "serve":
+            command.add_argument(
+                "--takeover",
+                action="store_true",
+                help="take the place of the gateway that runs, if there is one: it drains, nobody is refused",
+            )
 
 
 def _messages(command: argparse.ArgumentParser) -> None:
@@ -285,6 +308,10 @@ def _size(text: str) -> int:
     if size < 0:
         raise argparse.ArgumentTypeError(f"{text} is less than 0")
     return size
+
+
+def _workers(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 def _port(text: str) -> int:

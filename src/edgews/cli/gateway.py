@@ -1,48 +1,83 @@
-"""`edgews proxy`, `edgews serve` and `edgews check`."""
+"""`edgews proxy`, `serve`, `reload` and `check`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from edgews.edge.config.tables import Config
 
 
-def proxy(origin: str, listen: str, *, access_log: str) -> int:
+def proxy(origin: str, listen: str, *, access_log: str, workers: int | str) -> int:
     """Relay to one origin until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("proxy"):
         return 2
     from edgews.edge.config.faults import ConfigError
-    from edgews.edge.config.file import check_values
+    from edgews.edge.process.run import run
+    from edgews.edge.process.source import Source
 
     values = {
         "listen": [{"address": listen}],
         "route": [{"name": "proxy", "origins": [origin]}],
         "access_log": access_log,
+        "workers": workers,
     }
+    source = Source("edgews proxy", values=values)
     try:
-        config = check_values(values, "", "edgews proxy")
+        config = source.config()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
-    return _run("proxy", config, None)
+    return run("proxy", source, config)
 
 
-def serve(config: Path) -> int:
+def serve(config: Path, *, takeover: bool) -> int:
     """Serve what a file says until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("serve"):
         return 2
     from edgews.edge.config.faults import ConfigError
-    from edgews.edge.config.file import load_config
+    from edgews.edge.process.run import run
+    from edgews.edge.process.source import read_source
 
     try:
-        loaded = load_config(config)
+        source = read_source(config)
+        loaded = source.config()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    return _run("serve", loaded, config)
+    if takeover and loaded.control == "off":
+        print(f"edgews serve: {config} names no control socket, over which to take over", file=sys.stderr)
+        return 2
+    return run("serve", source, loaded, takeover=takeover)
+
+
+def reload(config: Path) -> int:
+    """Have the gateway that runs read its file again; return 0 if it goes on with what that says."""
+    if not _available("reload"):
+        return 2
+    from edgews.edge.config.faults import ConfigError
+    from edgews.edge.config.file import load_config
+    from edgews.edge.process.control import ask_reload
+
+    try:
+        path = load_config(config).control
+    except ConfigError as error:
+        print(f"{error}\nnot reloaded, nothing has changed.", file=sys.stderr)
+        return 1
+    if path == "off":
+        print(
+            f"edgews reload: {config} names no control socket; SIGHUP does the same",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        faults = ask_reload(path)
+    except OSError as error:
+        print(f"edgews reload: no gateway answers at {path}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    if faults:
+        print("\n".join([*faults, "not reloaded, nothing has changed."]), file=sys.stderr)
+        return 1
+    print(f"reloaded {config}")
+    return 0
 
 
 def check(config: Path) -> int:
@@ -51,10 +86,10 @@ def check(config: Path) -> int:
         return 2
     from edgews.edge.config.faults import ConfigError
     from edgews.edge.config.file import load_config
-    from edgews.edge.gateway.tls import contexts
+    from edgews.edge.gateway.prepare import prepare
 
     try:
-        contexts(load_config(config))
+        prepare(load_config(config))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -69,9 +104,3 @@ def _available(command: str) -> bool:
         print(f"edgews {command}: pydantic is not installed: pip install 'edgews[edge]'", file=sys.stderr)
         return False
     return True
-
-
-def _run(command: str, config: Config, file: Path | None) -> int:
-    from edgews.edge.gateway.run import run
-
-    return run(command, config, file)

@@ -108,7 +108,7 @@ class ASGIWebSocket(WebSocket):
             self._told = True
             return {"type": "websocket.connect"}
         try:
-            message = await self._take(self._session.take)
+            message = await anext(self)
         except (StopAsyncIteration, ConnectionClosed):
             return self._disconnect()
         if isinstance(message, str):

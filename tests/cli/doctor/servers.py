@@ -116,7 +116,12 @@ class Scripted:
 @contextlib.contextmanager
 def once(peer: Peer, context: ssl.SSLContext | None = None) -> Iterator[str]:
     """Yield the `host:port` of a server that takes one connection, and then listens no more."""
-    listener = socket.create_server((HOST, 0))
+    # Nobody else gets the port while this one holds it, too.
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    holder.bind((HOST, 0))
+    address = holder.getsockname()
+    listener = socket.create_server(address, reuse_port=True)
 
     def serve() -> None:
         sock, _ = listener.accept()
@@ -131,7 +136,8 @@ def once(peer: Peer, context: ssl.SSLContext | None = None) -> Iterator[str]:
 
     thread = threading.Thread(target=serve)
     thread.start()
-    yield f"{HOST}:{listener.getsockname()[1]}"
+    with holder:
+        yield f"{HOST}:{address[1]}"
     thread.join(TIMEOUT)
     check(not thread.is_alive(), "the peer has not ended")
 
@@ -162,7 +168,7 @@ def switching(**changes: str | None) -> Peer:
 
     def peer(raw: Raw) -> None:
         switch(raw, fields)
-        raw.read_rest()
+        raw.read_until_gone()
 
     return peer
 
@@ -175,7 +181,7 @@ def answering(data: bytes, *, after: bool = True) -> Peer:
             raw.read_head()
         raw.send(data)
         raw.sock.shutdown(socket.SHUT_WR)
-        raw.read_rest()
+        raw.read_until_gone()
 
     return peer
 
@@ -194,7 +200,7 @@ def alerting(description: int) -> Peer:
         check(raw.sock.recv(65536), "no ClientHello")
         raw.send(b"\x15\x03\x03\x00\x02\x02" + bytes([description]))
         raw.sock.shutdown(socket.SHUT_WR)
-        raw.read_rest()
+        raw.read_until_gone()
 
     return peer
 

@@ -86,7 +86,7 @@ class TestText:
         def peer(raw: Raw) -> None:
             raw.read_head()
             asked[0].type("\x03")
-            raw.read_rest()
+            raw.read_until_gone()
 
         asked: list[Terminal] = []
         server = Scripted(peer)
@@ -166,7 +166,7 @@ class TestAnything:
             switch(raw)
             raw.send(data)
             raw.sock.shutdown(1)
-            raw.read_rest()
+            raw.read_until_gone()
 
         with Scripted(peer) as server:
             report = examine(server.uri())
@@ -183,7 +183,7 @@ class TestAnything:
                 raw.send(flood)
             raw.send(server_frame(wire.PONG, b"no"))
             raw.sock.shutdown(1)
-            raw.read_rest()
+            raw.read_until_gone()
 
         with Scripted(peer) as server:
             report = examine(server.uri())

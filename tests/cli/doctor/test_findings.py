@@ -43,7 +43,7 @@ from tests.cli.doctor.servers import (
     stripping_proxy,
     switching,
 )
-from tests.raw import TIMEOUT, Raw
+from tests.raw import TIMEOUT, Raw, deaf_port
 from tests.sync.harness import AUTHORITY, HOST, echo, running, uri
 
 # Long enough to notice that nothing comes.
@@ -92,12 +92,6 @@ def elsewhere(*addresses: tuple[str, int], of: str = "ws://server.example/", **o
     return lambda folder: examine(of, resolve=lambda *_: (lookup, found), **options)
 
 
-def closed_port() -> int:
-    with socket.create_server((HOST, 0)) as sock:
-        port: int = sock.getsockname()[1]
-    return port
-
-
 def http_scheme(folder: Path) -> Report:
     with running(echo) as server:
         return examine(uri(server, scheme="http"))
@@ -109,8 +103,13 @@ def unencrypted(folder: Path) -> Report:
 
 
 def some_addresses(folder: Path) -> Report:
-    with running(echo) as server:
-        return elsewhere((HOST, closed_port()), server.address)(folder)
+    with running(echo) as server, deaf_port() as port:
+        return elsewhere((HOST, port), server.address)(folder)
+
+
+def refused(folder: Path) -> Report:
+    with deaf_port() as port:
+        return examine(f"ws://{HOST}:{port}/")
 
 
 def unanswered_dial(folder: Path) -> Report:
@@ -158,12 +157,12 @@ def write(data: bytes, then: bool = False) -> Action:
 def linger(raw: Raw, data: bytes) -> bool:
     """Answer Close, and keep the stream."""
     raw.send(server_frame(wire.CLOSE, data))
-    raw.read_rest()
+    raw.read_until_gone()
     return True
 
 
 def hang(raw: Raw) -> None:
-    raw.read_rest()
+    raw.read_until_gone()
 
 
 CASES: dict[str, Visit] = {
@@ -172,7 +171,7 @@ CASES: dict[str, Visit] = {
     # An empty label is no name for any resolver.
     "dns-no-such-host": lambda folder: examine("ws://a..example/"),
     "dns-failed": no_resolver,
-    "tcp-refused": lambda folder: examine(f"ws://{HOST}:{closed_port()}/"),
+    "tcp-refused": refused,
     "tcp-timeout": unanswered_dial,
     # TCP does not broadcast.
     "tcp-unreachable": elsewhere(("255.255.255.255", 80)),
@@ -341,7 +340,7 @@ class TestMore:
         def peer(raw: Raw) -> None:
             raw.read_head()
             raw.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 1000\r\n\r\nhalf")
-            raw.read_rest()
+            raw.read_until_gone()
 
         with Scripted(peer) as server:
             report = examine(server.uri(), timeout=BRIEF)

@@ -27,4 +27,4 @@ def _once_in_a_process() -> None:
     for loop in LOOPS:
         for http in ("h11", "httptools"):
             with running(silent, loop=loop, http=http) as served, Raw.open(served.address) as raw:
-                raw.read_rest()
+                raw.read_until_gone()

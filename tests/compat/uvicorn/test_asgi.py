@@ -280,7 +280,7 @@ def test_the_scope_is_the_same(sides: Sides, case: str) -> None:
         served.config.app.app = seen
         with Raw.connect(served.address) as raw:
             raw.send(SCOPES[case])
-            raw.read_rest()
+            raw.read_until_gone()
             own, peer = raw.sock.getsockname(), raw.sock.getpeername()
         seen.rest()
         scope = seen.scope
@@ -299,7 +299,7 @@ def test_the_path_the_application_is_mounted_at() -> None:
         seen = Seen(returns)
         with running(seen, ws=ws, root_path="/mounted") as served, Raw.connect(served.address) as raw:
             raw.send(wire.request(line="GET /a%20b HTTP/1.1"))
-            raw.read_rest()
+            raw.read_until_gone()
             seen.rest()
         scopes.append([seen.scope[key] for key in ("root_path", "path", "raw_path")])
     assert scopes[0] == scopes[1]

@@ -62,7 +62,7 @@ def test_shutting_down_before_the_answer(loop: str) -> None:
         assert seen.next() == {"type": "websocket.connect"}
         served.shut()
         assert raw.read_head().startswith(b"HTTP/1.1 503 ")
-        raw.read_rest()
+        raw.read_until_gone()
         raw.close()
         end, error = seen.rest()
         assert (end["type"], end["code"]) == ("websocket.disconnect", 1006)

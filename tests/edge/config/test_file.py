@@ -10,6 +10,8 @@ from edgews.edge.config.faults import ConfigError, Fault
 from edgews.edge.config.file import load_config, parse_config
 from edgews.edge.config.tables import Config, Route
 
+# As they stand in a file.
+KEYS = [field.alias or name for name, field in Config.model_fields.items()]
 GOOD = """\
 access_log = "off"
 drain_time = 3
@@ -66,7 +68,7 @@ name = 7
 """
     ) == [
         "x.toml:1: drain_time: expected 0 or more",
-        f"x.toml:2: unknown: no such key here; known are {', '.join(Config.model_fields)}",
+        f"x.toml:2: unknown: no such key here; known are {', '.join(KEYS)}",
         "x.toml:4: listen[0].address: expected host:port, [IPv6]:port or unix:/path",
         "x.toml:6: route[0].origins[1]: expected ws://host:port, wss://host:port or unix:/path",
         "x.toml:8: route[0].host: expected a host name such as example.com, or *.example.com",

@@ -18,6 +18,7 @@ from edgews.edge.forwarding.headers import (
     to_origin,
 )
 from edgews.edge.policy.lists import Networks
+from edgews.handshake import UPGRADE_FIELDS
 from edgews.headers import Headers
 from tests.cost import is_linear
 
@@ -37,7 +38,7 @@ PLAIN = (
     "X-Own",
     "User-Agent",
 )
-ids = [*sorted(IDENTITY), "edgews-connecting-ip", "edgews-ray", "edgews-anything"]
+ids = [*sorted(IDENTITY), "x-edgews-client-ip", "x-edgews-ray", "x-edgews-anything"]
 
 
 @st.composite
@@ -76,8 +77,8 @@ def test_what_a_client_says_of_itself_is_dropped(headers: Headers) -> None:
         ("X-Forwarded-For", "192.0.2.1"),
         ("X-Forwarded-Proto", "https"),
         *(("X-Forwarded-Host", value) for value in host),
-        ("Edgews-Connecting-IP", "192.0.2.1"),
-        ("Edgews-Ray", "ray"),
+        ("X-Edgews-Client-IP", "192.0.2.1"),
+        ("X-Edgews-Ray", "ray"),
     ]
     assert (forwarded.client, forwarded.secure, forwarded.ray_id) == ("192.0.2.1", True, "ray")
     assert not forwarded.trusted
@@ -86,7 +87,7 @@ def test_what_a_client_says_of_itself_is_dropped(headers: Headers) -> None:
 @given(requests)
 def test_what_ends_with_the_hop_does_not_pass_in_either_direction(headers: Headers) -> None:
     named = {name.strip().lower() for value in headers.get_all("Connection") for name in value.split(",")}
-    kept = {name for name in named if name in KEPT or name.startswith("sec-websocket-")}
+    kept = {name for name in named if name in KEPT or name.startswith("sec-")}
     wanted = [
         (name, value)
         for name, value in headers
@@ -113,7 +114,7 @@ def test_connection_cannot_take_away_what_protects(name: str) -> None:
 
 @given(requests)
 def test_an_upgrade_is_asked_for_by_the_gateway(headers: Headers) -> None:
-    upgrade = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
+    upgrade = UPGRADE_FIELDS
     sent = to_origin(headers, CLIENT, trusted=PROXIES, identity=OURS, upgrade=True)
     answered = to_client(headers, "ray", identity=OURS, upgrade=True)
     for passed in (sent.headers, answered):
@@ -122,10 +123,10 @@ def test_an_upgrade_is_asked_for_by_the_gateway(headers: Headers) -> None:
 
 
 def test_a_client_gets_our_ray_id_only() -> None:
-    headers = Headers([("Edgews-Ray", "theirs"), ("EDGEWS_RAY", "theirs"), ("Sec-WebSocket-Accept", "x")])
+    headers = Headers([("X-Edgews-Ray", "theirs"), ("X_EDGEWS_RAY", "theirs"), ("Sec-WebSocket-Accept", "x")])
     assert to_client(headers, "ours", identity=OURS) == (
         ("Sec-WebSocket-Accept", "x"),
-        ("Edgews-Ray", "ours"),
+        ("X-Edgews-Ray", "ours"),
     )
 
 
@@ -154,7 +155,7 @@ def test_a_trusted_proxy_says_who_the_client_is(chain: list[str], client: str) -
     forwarded = to_origin(headers, PROXY, trusted=PROXIES, identity=OURS)
     assert forwarded.trusted
     assert forwarded.client == client
-    assert forwarded.headers.get("Edgews-Connecting-IP") == client
+    assert forwarded.headers.get("X-Edgews-Client-IP") == client
     entries = [entry.strip() for value in chain for entry in value.split(",") if entry.strip()]
     assert forwarded.headers.get_all("X-Forwarded-For") == [", ".join([*entries, "10.0.0.1"])]
 
@@ -191,16 +192,16 @@ def test_a_trusted_proxy_says_how_the_client_came(said: list[str], proto: str) -
     ],
 )
 def test_a_trusted_proxy_may_have_named_the_request(said: str, ray_id: str) -> None:
-    forwarded = to_origin(Headers([("edgews-ray", said)]), PROXY, trusted=PROXIES, identity=OURS)
+    forwarded = to_origin(Headers([("x-edgews-ray", said)]), PROXY, trusted=PROXIES, identity=OURS)
     assert forwarded.ray_id == ray_id
-    assert forwarded.headers.get_all("Edgews-Ray") == [ray_id]
+    assert forwarded.headers.get_all("X-Edgews-Ray") == [ray_id]
 
 
 def test_a_unix_socket_has_no_address() -> None:
     headers = Headers([("X-Forwarded-For", "192.0.2.9")])
     alone = to_origin(headers, UNIX, trusted=PROXIES, identity=OURS)
     assert (alone.client, alone.trusted) == (None, False)
-    assert names(alone.headers) == {"x-forwarded-proto", "edgews-ray"}
+    assert names(alone.headers) == {"x-forwarded-proto", "x-edgews-ray"}
     believed = to_origin(headers, UNIX, trusted=PROXIES, identity=OURS, trust_unix=True)
     assert (believed.client, believed.trusted) == ("192.0.2.9", True)
     assert believed.headers.get("X-Forwarded-For") == "192.0.2.9"
@@ -213,13 +214,13 @@ def test_a_peer_without_a_readable_address_is_nobody() -> None:
 
 
 def test_the_prefix_is_configured() -> None:
-    mine = Identity("CF")
-    headers = Headers([("CF-Connecting-IP", "1.1.1.1"), ("cf_ray", "x"), ("Edgews-Ray", "other")])
+    mine = Identity("CF-")
+    headers = Headers([("CF-Client-IP", "1.1.1.1"), ("cf_ray", "x"), ("X-Edgews-Ray", "other")])
     forwarded = to_origin(headers, CLIENT, trusted=PROXIES, identity=mine)
-    assert forwarded.headers.get_all("CF-Connecting-IP") == ["192.0.2.1"]
+    assert forwarded.headers.get_all("CF-Client-IP") == ["192.0.2.1"]
     assert forwarded.headers.get_all("CF-Ray") == ["ray"]
-    assert forwarded.headers.get_all("Edgews-Ray") == ["other"]
-    for prefix in ("", "a b", "a_b", "é"):
+    assert forwarded.headers.get_all("X-Edgews-Ray") == ["other"]
+    for prefix in ("", "a", "a b-", "a_b-", "é-"):
         with pytest.raises(ValueError, match="beginning of a header name"):
             Identity(prefix)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edgews.edge.gateway import accesslog
 from edgews.edge.gateway.accesslog import Subject
-from edgews.edge.relay.tunnel import Tunnel
+from edgews.edge.relay.frames import scanned
 from tests import wire
 
 ABOUT = Subject(ray="r", client="192.0.2.1", host="example.com", target="/x", route="chat", origin="o")
@@ -22,7 +22,7 @@ COMMON = {
 
 
 def test_records():
-    tunnel = Tunnel(deflate=False)
+    tunnel = scanned(deflate=False)
     tunnel.client.scanner.scan(wire.frame(wire.TEXT, b"hello"))
     tunnel.finish(1001, "enough", 0.0)
     assert tunnel.end is not None

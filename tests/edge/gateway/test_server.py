@@ -200,12 +200,23 @@ def test_a_reload_that_fails_changes_nothing(authority):
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             with pytest.raises(OSError, match="address"):
                 reload(gateway, values(origin, address))
+        authority.certificate.write_text("nothing")
         secure = {**values(origin, "127.0.0.1:0"), "listen": [authority.listen()]}
-        with pytest.raises(ConfigError, match="restart"):
+        with pytest.raises(ConfigError, match="cannot be used"):
             reload(gateway, secure)
         assert gateway.gateway.addresses == before
         with tunnel(gateway, origin):
             pass
+
+
+def test_a_listener_begins_to_speak_tls(authority):
+    with Origin() as origin, running(origin.uri) as gateway, tunnel(gateway, origin) as (client, server):
+        port = gateway.address[1]
+        reload(gateway, {**values(origin, "127.0.0.1:0"), "listen": [authority.listen()]})
+        assert gateway.gateway.addresses == [f"wss://127.0.0.1:{port}"]
+        authority.connect(gateway.address).close()
+        client.send(TEXT)
+        assert server.read_frame() == (wire.TEXT, b"hello")
 
 
 # Drain
@@ -365,6 +376,6 @@ def test_drain_under_traffic_loses_nothing_that_passed():
 
     def start(origin: str) -> Running:
         values = {"listen": [{"address": "127.0.0.1:0"}], "route": [{"origins": [origin]}]}
-        return Running(values, (), uvloop=False)
+        return Running(values)
 
     asyncio.run(main())

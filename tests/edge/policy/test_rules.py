@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.policy.cel import EvaluationError, Scope
-from edgews.edge.policy.expressions import compile_expression, functions
-from edgews.edge.policy.fields import FIELDS, MessageFacts, UpgradeFacts
-from edgews.edge.policy.lists import NetworkList, Networks
-from edgews.edge.policy.normalize import normalize
-from edgews.edge.policy.rules import (
+from edgews.edge.policy.actions import (
     ACTIONS,
-    SHOWN,
     Action,
     Block,
     Close,
@@ -22,11 +16,15 @@ from edgews.edge.policy.rules import (
     RateLimit,
     RequireToken,
     Rule,
-    RuleError,
-    Ruleset,
     Skip,
     Stage,
 )
+from edgews.edge.policy.cel import EvaluationError, Scope
+from edgews.edge.policy.expressions import compile_expression, functions
+from edgews.edge.policy.fields import FIELDS, MessageFacts, UpgradeFacts
+from edgews.edge.policy.lists import NetworkList, Networks
+from edgews.edge.policy.normalize import normalize
+from edgews.edge.policy.rules import SHOWN, RuleError, Ruleset
 from edgews.headers import Headers
 
 pytestmark = pytest.mark.edge
@@ -122,6 +120,7 @@ def test_rules_run_in_order_until_the_last(
 ) -> None:
     ruleset = Ruleset([*message, *upgrade], LISTS)
     assert ruleset.judges_messages is bool(message)
+    assert ruleset.words == {rule.name: rule.word for rule in (*upgrade, *message)}
     outcomes = [(ruleset.judge(request), walk(upgrade, request, None))]
     judge = ruleset.for_messages(request).judge
     outcomes += [(judge(facts), walk(message, request, facts)) for facts in messages]
@@ -191,6 +190,7 @@ def test_without_rules_everything_passes() -> None:
     outcome = Ruleset([]).judge(PLAIN)
     assert (outcome.matched, outcome.errors, outcome.refusal, outcome.explain()) == ([], [], None, [])
     assert not Ruleset([]).judges_messages
+    assert Ruleset([]).words == {}
 
 
 @pytest.mark.parametrize(

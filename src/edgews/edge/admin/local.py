@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from edgews.edge.analytics.listing import View
@@ -11,56 +10,52 @@ from edgews.edge.gateway.observer import subject
 from edgews.edge.gateway.proxied import Proxied
 from edgews.edge.gateway.server import Gateway
 from edgews.edge.relay.ends import Why
-from edgews.frames import encode_close
 
 
 class Local:
-    """Ask one gateway.
+    """Answer for one gateway; see `answers`."""
 
-    Args:
-        reload: reads the configuration again, and returns what is wrong with it.
-    """
-
-    def __init__(self, gateway: Gateway, reload: Callable[[], Awaitable[list[str]]]) -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._reload = reload
 
-    async def report(self) -> dict[str, Any]:
-        """Return what was counted."""
-        return self._gateway.observer.report()
+    async def answer(self, question: str, values: dict[str, Any]) -> Any:
+        """Answer a question.
 
-    async def connections(self, view: View) -> list[dict[str, Any]]:
-        """Return open connections, as somebody wants to see them."""
+        Raises:
+            ValueError: nothing that is known here.
+        """
+        match question:
+            case "report":
+                return self._gateway.observer.report()
+            case "connections":
+                return self._connections(View(**values))
+            case "close":
+                return self._close(**values)
+            case "trace":
+                return self._trace(**values)
+            case _:
+                raise ValueError(f"no such question: {question}")
+
+    def _connections(self, view: View) -> list[dict[str, Any]]:
         now = self._gateway.loop.time()
         return view.arrange(_row(one, now) for one in self._gateway.connections if one.tunnel is not None)
 
-    async def close(self, ray: str, code: int, reason: str) -> bool:
-        """End a connection; say whether it was there.
-
-        Raises:
-            InvalidValueError: a code or reason that may not be sent.
-        """
-        encode_close(code, reason)
+    def _close(self, ray: str, code: int, reason: str) -> bool:
         proxied = self._find(ray)
         if proxied is None:
             return False
         proxied.finish(code, reason, Why.OPERATOR)
         return True
 
-    async def trace(self, ray: str) -> dict[str, Any] | None:
-        """Return what became of a request, None if it is unknown or forgotten."""
+    def _trace(self, ray: str) -> dict[str, Any] | None:
         proxied = self._find(ray)
         if proxied is None:
             return self._gateway.observer.tally.trace(ray)
         now = self._gateway.loop.time()
         if proxied.tunnel is None:
-            begun = time.time() - (now - proxied.started)
-            return subject(proxied).record("opening", begun) | {"duration": now - proxied.started}
+            waited = now - proxied.started
+            return subject(proxied).record("opening", time.time() - waited) | {"duration": waited}
         return _row(proxied, now)
-
-    async def reload(self) -> list[str]:
-        """Read the configuration again; return what is wrong with it."""
-        return await self._reload()
 
     def _find(self, ray: str) -> Proxied | None:
         return next((one for one in self._gateway.connections if one.ray == ray), None)

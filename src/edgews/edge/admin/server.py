@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -17,16 +17,14 @@ from edgews.edge.config.admin import MIN_TOKEN, Admin
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.tables import Config
 from edgews.edge.config.values import parse_address
-from edgews.edge.gateway.server import Gateway
 from edgews.events import Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import Headers
 from edgews.limits import Limits
 
 from .access import SAFE_FIELDS, Access, answer
+from .answers import Asked, NobodyAnswers
 from .feed import Feed
-from .local import Local
-from .source import Source
 
 # What one page asks for is short.
 _LIMITS: Final = Limits(max_message_size=16 * 1024)
@@ -73,41 +71,39 @@ def read_token(config: Config, admin: Admin, environment: Mapping[str, str] = os
     return token
 
 
-async def open_admin(
-    gateway: Gateway, reload: Callable[[], Awaitable[list[str]]], environment: Mapping[str, str] = os.environ
-) -> AdminServer | None:
-    """Serve the admin address of a gateway's configuration, if it has one.
-
-    Raises:
-        ConfigError: there is no token where there should be one.
-        OSError: the address cannot be had.
-    """
-    admin = gateway.config.admin
-    if admin is None:
-        return None
-    token = read_token(gateway.config, admin, environment)
-    server = AdminServer(Local(gateway, reload), admin, token)
-    await server.start()
-    return server
-
-
 class AdminServer:
     """Serve the admin address.
 
     Args:
-        token: None lets everyone in who gets there.
+        config: has an admin address.
+
+    Raises:
+        ConfigError: there is no token where there should be one.
     """
 
-    def __init__(self, source: Source, admin: Admin, token: bytes | None) -> None:
-        self._source = source
+    def __init__(self, asked: Asked, config: Config) -> None:
+        admin = config.admin
+        assert admin is not None
+        self._asked = asked
         self._address = parse_address(admin.address)
-        self._access = Access(token, admin.hosts, any_host=isinstance(self._address, str))
+        self.use(config)
         self._server: Server | None = None
         self._inode = 0
         self._files = {
             path: (files("edgews.edge.admin").joinpath(name).read_bytes(), kind)
             for path, (name, kind) in _FILES.items()
         }
+
+    def use(self, config: Config) -> None:
+        """Go on with another configuration that has the same address; its token is read again.
+
+        Raises:
+            ConfigError: there is no token where there should be one. Nothing has changed.
+        """
+        admin = config.admin
+        assert admin is not None
+        token = read_token(config, admin)
+        self._access = Access(token, admin.hosts, any_host=isinstance(self._address, str))
 
     async def start(self) -> None:
         """Listen.
@@ -116,7 +112,7 @@ class AdminServer:
             OSError: the address cannot be had.
         """
         options: dict[str, Any] = {
-            "process_request": self._asked,
+            "process_request": self._respond,
             "compression": PerMessageDeflate(),
             "limits": _LIMITS,
             "max_connections": _MAX_CONNECTIONS,
@@ -155,9 +151,9 @@ class AdminServer:
                     os.unlink(self._address)
 
     async def _live(self, ws: WebSocket) -> None:
-        await Feed(ws, self._source).run()
+        await Feed(ws, self._asked).run()
 
-    async def _asked(self, request: Request) -> Response | None:
+    async def _respond(self, request: Request) -> Response | None:
         """Answer plain HTTP; None lets the feed open."""
         refusal = self._access.check(request)
         if refusal is not None:
@@ -172,17 +168,23 @@ class AdminServer:
             return answer(401, "This takes the token of the configuration.", _UNAUTHORIZED)
         if request.is_upgrade:
             return None if path == "/live" else answer(404, "The feed is at /live.")
+        try:
+            return await self._tell(path)
+        except NobodyAnswers as error:
+            return answer(503, str(error))
+
+    async def _tell(self, path: str) -> Response:
         match path:
             case "/login":
                 cookie = self._access.cookie
                 fields = [] if cookie is None else [("Set-Cookie", cookie)]
                 return Response(204, Headers([*SAFE_FIELDS, *fields]))
             case "/metrics":
-                return _content(exposition(await self._source.report()), CONTENT_TYPE)
+                return _content(exposition(await self._asked.report()), CONTENT_TYPE)
             case "/report.json":
-                return _json(await self._source.report())
+                return _json(await self._asked.report())
             case _ if path.startswith("/trace/"):
-                found = await self._source.trace(path.removeprefix("/trace/"))
+                found = await self._asked.trace(path.removeprefix("/trace/"))
                 if found is None:
                     return answer(404, "No such request is known; only the last ones are remembered.")
                 return _json(found | {"story": tell(found)})

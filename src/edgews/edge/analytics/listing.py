@@ -12,7 +12,7 @@ Row = dict[str, Any]
 # What to sort by -> of a row.
 KEYS: Final[Mapping[str, Callable[[Row], Any]]] = {
     "age": lambda row: row["age"],
-    "client": lambda row: row["client"],
+    "client": lambda row: row["client"] or "",
     "route": lambda row: (row["route"], row["host"], row["target"]),
     "origin": lambda row: row["origin"],
     "messages": lambda row: row["messages_up"] + row["messages_down"],
@@ -48,7 +48,7 @@ class View:
             match=match[:200] if isinstance(match, str) else "",
             sort=sort if isinstance(sort, str) and sort in KEYS else "age",
             down=down is True,
-            limit=min(max(limit, 0), MAX_ROWS) if isinstance(limit, int) else 200,
+            limit=min(max(limit, 0), MAX_ROWS) if type(limit) is int else 200,
         )
 
     def fits(self, row: Mapping[str, Any]) -> bool:

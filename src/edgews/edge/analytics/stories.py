@@ -62,7 +62,7 @@ def tell(record: Mapping[str, Any]) -> list[str]:
         steps = [f"{client} asked for {record['host'] or 'no host'}{record['target']}."]
     if record["route"]:
         steps.append(f"The route {record['route']} took it.")
-    steps += [f"This origin could not be reached: {note}." for note in record.get("notes", ())]
+    steps += [f"{note[0].upper()}{note[1:]}." for note in record.get("notes", ()) if note]
     if record["origin"]:
         steps.append(f"The origin {record['origin']} was asked.")
     steps += {"refused": _refused, "end": _ended, "open": _open}.get(record["event"], _opening)(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from .counters import Counter, Histogram
@@ -26,6 +27,7 @@ Traffic: TypeAlias = tuple[int, int, int, int, int, int]
 NO_TRAFFIC: Final[Traffic] = (0, 0, 0, 0, 0, 0)
 
 Record: TypeAlias = Mapping[str, Any]
+NO_RULES: Final[Mapping[tuple[str, str], int]] = MappingProxyType({})
 
 
 def plus(one: Traffic, other: Traffic) -> Traffic:
@@ -108,10 +110,6 @@ class Tally:
         """Count a client that left without a whole request."""
         self._counters["connections_abandoned"].add(())
 
-    def matched(self, rule: str, action: str) -> None:
-        """Count a match of a rule."""
-        self._counters["rule_matches"].add((rule, action))
-
     def unreachable(self, origin: str, reason: str) -> None:
         """Count an attempt to reach an origin that failed."""
         self._counters["origin_failures"].add((origin, reason))
@@ -155,6 +153,7 @@ class Tally:
         opening: int = 0,
         limits: Sequence[Record] = (),
         origins: Sequence[Record] = (),
+        rules: Mapping[tuple[str, str], int] = NO_RULES,
     ) -> dict[str, Any]:
         """Return all of it, in plain values that JSON knows; `merge` puts several together.
 
@@ -162,9 +161,12 @@ class Tally:
             open: what open connections have carried so far, by route.
             opening: clients whose connection is not open yet.
             limits: of each limit `kind`, `name`, `state`, `count`, `soft`, `burst` and `spent`.
+            rules: how often each rule was acted upon, by its name and its action.
             origins: of each origin `route`, `origin`, `active`, `failures` and `state`.
         """
-        messages, sizes = Counter(), Counter()
+        messages, sizes, matches = Counter(), Counter(), Counter()
+        for labels, number in rules.items():
+            matches.add(labels, number)
         for route, (a, b, c, d, e, f) in self.look(now, open).items():
             for direction, texts, binaries, size in ((UP, a, b, c), (DOWN, d, e, f)):
                 messages.add((route, direction, "text"), texts)
@@ -175,7 +177,8 @@ class Tally:
             "time": now,
             "since": self._since,
             "workers": 1,
-            "counters": counters | {"messages": messages.rows(), "bytes": sizes.rows()},
+            "counters": counters
+            | {"messages": messages.rows(), "bytes": sizes.rows(), "rule_matches": matches.rows()},
             "gauges": {
                 "connections_open": [[[route], number] for route, number in sorted(self._open.items())],
                 "connections_opening": [[[], opening]],

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from edgews.edge.policy.connlimit import Kind
+
+from . import policies
 from .admin import contradictions as admin_contradictions
 from .faults import ConfigError, Fault, fault_of
 from .positions import Path as KeyPath
@@ -62,14 +66,22 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it cannot be read, or with everything that is wrong.
     """
+    return parse_config(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a file that has not been checked yet.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
     try:
-        text = path.read_text("utf-8")
+        return path.read_text("utf-8")
     except OSError as error:
         raise ConfigError(str(path), [Fault(0, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), [Fault(line, "", "TOML is written in UTF-8")]) from None
-    return parse_config(text, str(path))
 
 
 def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
@@ -93,16 +105,30 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         places.add(place)
         if route.max_frame_size is not None and route.max_frame_size > route.max_message_size:
             found.append((("route", at, "max_frame_size"), "at most max_message_size"))
+    found += policies.contradictions(config, {route.title for route in config.route})
+    everybody = config.connections.limits().get(Kind.ALL)
+    if everybody is not None and config.max_connections < (most := everybody.soft + everybody.burst):
+        found.append((("max_connections",), f"{most} or more: connections lets so many in"))
     return found
 
 
 def _known(path: KeyPath) -> list[str]:
     """Return the keys that the table has where the last step of a path is none of them."""
     table: type[BaseModel] = Config
-    for step in path[:-1]:
+    steps = iter(path[:-1])
+    for step in steps:
         if isinstance(step, str):
-            (table,) = _tables(table.model_fields[step].annotation)
-    return list(table.model_fields)
+            annotation = _keys(table)[step].annotation
+            (table,) = _tables(annotation)
+            if get_origin(annotation) is dict:
+                # The name that somebody gave it.
+                next(steps, None)
+    return list(_keys(table))
+
+
+def _keys(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the keys of a table as they stand in a file."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
 
 
 def _tables(annotation: Any) -> list[type[BaseModel]]:

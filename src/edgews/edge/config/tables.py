@@ -11,8 +11,10 @@ from edgews.limits import Limits, Timeouts
 
 from .admin import Admin
 from .faults import Fault, key_of
+from .policies import PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
+from .processes import ControlPath, Workers
 from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
 
 DEFAULT_FILE: Final = "edgews.toml"
@@ -43,6 +45,13 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
+    inspect: Literal["frames", "messages"] = "frames"
+    compression: Literal["both", "client", "origin", "off"] = "both"
+
+    @property
+    def title(self) -> str:
+        """What it is called: its name, or where it begins."""
+        return self.name or f"{self.host or '*'}{self.path}"
 
     def limits(self) -> Limits:
         """Return what the engine calls the sizes."""
@@ -62,7 +71,7 @@ class Route(Table):
         return [parse_origin(origin) for origin in self.origins]
 
 
-class Config(Table):
+class Config(PolicyTables):
     """The whole file."""
 
     listen: Annotated[list[Listen], Field(min_length=1)]
@@ -75,6 +84,8 @@ class Config(Table):
     max_header_size: Size = 16 * 1024
     drain_time: Annotated[float, Field(ge=0, lt=1e9)] = 10.0
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
+    workers: Workers = 1
+    control: ControlPath = "off"
 
     _text: str = PrivateAttr("")
     _file: str = PrivateAttr(DEFAULT_FILE)

@@ -7,14 +7,16 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from edgews.edge.forwarding.headers import Identity
 from edgews.edge.forwarding.origins import parse_origin
-from edgews.headers import is_token
+from edgews.edge.policy.normalize import normalize
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _SEGMENTS = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
 
 
-def _seconds(value: object) -> object:
+def off(value: object) -> object:
+    """Return None for "off", which is the absence of a thing."""
     return None if value == "off" else value
 
 
@@ -28,6 +30,8 @@ def _host(value: str) -> str:
 def _path(value: str) -> str:
     if not value.startswith("/") or not _SEGMENTS.fullmatch(value):
         raise ValueError("a path such as /chat, without escapes, queries and empty segments")
+    if normalize(value).path != value:
+        raise ValueError("a path without dot segments")
     return value
 
 
@@ -42,8 +46,7 @@ def _origin(value: str) -> str:
 
 
 def _prefix(value: str) -> str:
-    if not is_token(value) or not value.endswith("-"):
-        raise ValueError("the beginning of a header name, with a hyphen at its end, such as X-Edgews-")
+    Identity(value)
     return value
 
 
@@ -55,7 +58,7 @@ class Table(BaseModel):
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0, lt=1e9)]
 # "off" is the absence of a timer.
-MaybeSeconds: TypeAlias = Annotated[Annotated[float, Field(gt=0, lt=1e9)] | None, BeforeValidator(_seconds)]
+MaybeSeconds: TypeAlias = Annotated[Annotated[float, Field(gt=0, lt=1e9)] | None, BeforeValidator(off)]
 Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 40)]
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 Host: TypeAlias = Annotated[str, AfterValidator(_host)]

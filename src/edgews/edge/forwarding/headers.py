@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from edgews.edge.policy.lists import Networks, parse_address
+from edgews.handshake import UPGRADE_FIELDS
 from edgews.headers import Headers, is_token, split_list
 
-# They belong to one connection. RFC 9110 §7.6.1.
+# They belong to one connection: RFC 9110 §7.6.1, and what older software sends.
 HOP_BY_HOP = frozenset(
     {
         "connection",
+        "http2-settings",
         "keep-alive",
         "proxy-authenticate",
+        "proxy-authentication-info",
         "proxy-authorization",
         "proxy-connection",
         "te",
@@ -39,7 +42,7 @@ KEPT = frozenset(
         "www-authenticate",
     }
 )
-KEPT_PREFIX = "sec-websocket-"
+KEPT_PREFIX = "sec-"
 # Who a client is and how it came. Behind the gateway they mean what a proxy said.
 IDENTITY = frozenset(
     {
@@ -74,23 +77,25 @@ MAX_RAY_ID = 64
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Names of the fields that tell an origin who the client is."""
+    """Names of the fields that tell an origin who the client is; all begin with `prefix`."""
 
-    prefix: str = "Edgews"
+    prefix: str = "X-Edgews-"
 
     def __post_init__(self) -> None:
-        if not is_token(self.prefix) or "_" in self.prefix:
-            raise ValueError(f"prefix {self.prefix!r} is no beginning of a header name")
+        if not is_token(self.prefix) or "_" in self.prefix or not self.prefix.endswith("-"):
+            raise ValueError(
+                "the beginning of a header name, with a hyphen at its end, such as X-Edgews-, and without _"
+            )
 
     @property
     def client_address(self) -> str:
         """The field with the client's address."""
-        return f"{self.prefix}-Connecting-IP"
+        return f"{self.prefix}Client-IP"
 
     @property
     def ray_id(self) -> str:
         """The field with the name of this request in logs."""
-        return f"{self.prefix}-Ray"
+        return f"{self.prefix}Ray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,7 @@ def to_origin(
         fields.append((identity.client_address, client))
     fields.append((identity.ray_id, ray_id))
     if upgrade:
-        fields += [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+        fields += UPGRADE_FIELDS
     return Forwarded(Headers.of(fields), client, secure, ray_id, believed)
 
 
@@ -174,7 +179,7 @@ def to_client(headers: Headers, ray_id: str, *, identity: Identity, upgrade: boo
     fields = [(name, value) for name, value in strip_hop_by_hop(headers) if _plain(name) != ours]
     fields.append((identity.ray_id, ray_id))
     if upgrade:
-        fields += [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+        fields += UPGRADE_FIELDS
     return Headers.of(fields)
 
 
@@ -196,7 +201,7 @@ def _plain(name: str) -> str:
 
 def _is_identity(name: str, identity: Identity) -> bool:
     plain = _plain(name)
-    return plain in IDENTITY or plain.startswith(f"{identity.prefix.lower()}-")
+    return plain in IDENTITY or plain.startswith(identity.prefix.lower())
 
 
 def _last(values: Sequence[str]) -> str | None:

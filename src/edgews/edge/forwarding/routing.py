@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+from edgews.edge.policy.normalize import host_name, is_under
+
 
 class HasPlace(Protocol):
     """What a route says of where it begins.
@@ -26,26 +28,18 @@ def find(routes: Iterable[R], host: str, path: str) -> R | None:
 
     Args:
         host: as in the Host field, with or without a port.
-        path: of the request, checked: no other server reads it as another one.
+        path: of the request, normalised.
     """
     name = host_name(host)
     best: R | None = None
     rank = (-1, -1, -1)
     for route in routes:
         exactness = _exactness(route.host, name)
-        if exactness is not None and _below(path, route.path):
-            found = (*exactness, len(route.path.rstrip("/")))
+        if exactness is not None and is_under(path, prefix := route.path.rstrip("/") or "/"):
+            found = (*exactness, len(prefix))
             if found > rank:
                 best, rank = route, found
     return best
-
-
-def host_name(host: str) -> str:
-    """Return the name in a Host field: without a port and a final dot, in lower case."""
-    name = host.lower()
-    if name.startswith("["):
-        return name.partition("]")[0] + "]"
-    return name.partition(":")[0].removesuffix(".")
 
 
 def _exactness(pattern: str | None, name: str) -> tuple[int, int] | None:
@@ -54,9 +48,3 @@ def _exactness(pattern: str | None, name: str) -> tuple[int, int] | None:
     if pattern.startswith("*."):
         return (1, len(pattern)) if name.endswith(pattern[1:]) and len(name) >= len(pattern) else None
     return (2, 0) if pattern == name else None
-
-
-def _below(path: str, prefix: str) -> bool:
-    """Say whether a path is a prefix or goes on behind it with a new segment."""
-    bare = prefix.rstrip("/")
-    return path == bare or path.startswith(bare + "/")

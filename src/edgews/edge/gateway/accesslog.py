@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Protocol
 
 from edgews.edge.relay.ends import End
 from edgews.edge.relay.tunnel import Tunnel
@@ -12,14 +12,16 @@ from edgews.edge.relay.tunnel import Tunnel
 
 @dataclass(slots=True, frozen=True)
 class Subject:
-    """Which request a record is about; `target` has no query, which may be secret.
+    """Which request a record is about.
 
     Attributes:
-        notes: what happened on the way, such as origins that could not be reached.
+        client: its address, None for a client of a Unix socket.
+        target: without its query, which may be secret.
+        notes: what happened on the way: rules that matched, origins that could not be reached.
     """
 
     ray: str
-    client: str
+    client: str | None
     host: str
     target: str
     route: str
@@ -81,10 +83,21 @@ def ended(subject: Subject, time: float, *, tunnel: Tunnel, end: End, duration: 
     }
 
 
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
 class AccessLog:
     """Write records to a stream."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: Stream | None) -> None:
+        self._stream = stream
+
+    def use(self, stream: Stream | None) -> None:
+        """Write to another stream from now on."""
         self._stream = stream
 
     def write(self, record: dict[str, Any]) -> None:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import socket
 import ssl
-from dataclasses import dataclass
 
-
-@dataclass(slots=True, frozen=True)
-class Failure:
-    """An answer of the gateway's own, with a short word for the log."""
-
-    status: int
-    cause: str
-    text: str
-
+from edgews.edge.policy.decisions import Failure
 
 CONNECT_TIMEOUT = Failure(504, "connect timeout", "The origin did not accept the connection in time")
 ANSWER_TIMEOUT = Failure(504, "answer timeout", "The origin did not answer the request in time")
 DRAINING = Failure(503, "draining", "The gateway is shutting down")
 FAULT = Failure(500, "fault of the gateway", "The gateway met an unexpected condition")
 NO_ROUTE = Failure(404, "no route", "No route leads there")
+TOO_MANY = Failure(
+    503, "too many connections", "The gateway has too many connections", (("Retry-After", "5"),)
+)
 OPEN_TIMEOUT = Failure(408, "open timeout", "The request did not come in time")
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.analytics.tally import NO_TRAFFIC, Tally, Traffic, plus
 from edgews.edge.forwarding.origins import Origin
+from edgews.edge.policy.connlimit import Kind, Scope
+from edgews.edge.policy.decisions import Failure
 from edgews.edge.relay.tunnel import Tunnel
 
 from . import accesslog
 from .accesslog import AccessLog, Subject
-from .failures import Failure
 
 if TYPE_CHECKING:
     from .proxied import Proxied
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # costs a few microseconds for each, and all looks together at most a few per cent of one core.
 LOOK_INTERVAL: Final = 1.0
 LOOK_COST: Final = 0.0001
+# Hosts and clients above their limits that a report tells.
+MAX_CROWDED: Final = 50
 
 
 class Observer:
@@ -55,8 +59,6 @@ class Observer:
         about = subject(proxied)
         self.log.write(accesslog.opened(about, now))
         self.tally.opened(about.route, now, proxied.opened - proxied.started)
-        # An idle connection is to be small.
-        proxied.request = None
 
     def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
         """Take a request that opened nothing.
@@ -74,10 +76,9 @@ class Observer:
         self.log.write(record)
         self.tally.refused(record, reason, now)
 
-    def unreachable(self, proxied: Proxied, origin: Origin, failure: Failure) -> None:
+    def unreachable(self, origin: Origin, failure: Failure) -> None:
         """Take an origin that could not be reached."""
         self.tally.unreachable(origin.text, failure.cause)
-        proxied.notes = (*proxied.notes, f"{origin.text}: {failure.text}")
 
     def ponged(self, client: bool, seconds: float) -> None:
         """Take the answer to a Ping."""
@@ -117,12 +118,43 @@ class Observer:
             opening=len(self._gateway.connections) - self.tally.open,
             limits=self._limits(),
             origins=self._origins(),
+            rules=self._rules(),
         )
 
     def _limits(self) -> list[dict[str, Any]]:
-        count, soft = len(self._gateway.connections), self._gateway.config.max_connections
-        limit = {"kind": "all", "name": "max_connections", "state": "ok" if count < soft else "over"}
-        return [limit | {"count": count, "soft": soft, "burst": 0, "spent": 0.0}]
+        gateway = self._gateway
+        count, soft = len(gateway.connections), gateway.max_connections
+        whole = {"kind": "all", "name": "max_connections", "state": "ok" if count < soft else "over"}
+        admission = gateway.admission
+        definition = admission.policies.definition
+        scopes: list[Scope] = [(Kind.ALL, "")] if Kind.ALL in definition.connections else []
+        if Kind.ROUTE in definition.connections:
+            scopes += [(Kind.ROUTE, route.name) for route in gateway.routes]
+        # Hosts and clients may be many: those are told that have a limit of their own, or too many.
+        scopes += [*definition.overrides, *islice(admission.policies.connections.crowded(), MAX_CROWDED)]
+        return [
+            whole | {"count": count, "soft": soft, "burst": 0, "spent": 0.0},
+            *(
+                {
+                    "kind": standing.scope[0].value,
+                    "name": standing.scope[1],
+                    "state": standing.state.value,
+                    "count": standing.count,
+                    "soft": standing.soft,
+                    "burst": standing.burst,
+                    "spent": round(standing.spent, 3),
+                }
+                for standing in admission.standing(dict.fromkeys(scopes))
+            ),
+        ]
+
+    def _rules(self) -> dict[tuple[str, str], int]:
+        """Return how often each rule was acted upon, and how often it failed, with its action."""
+        policies = self._gateway.admission.policies
+        rules = policies.definition.rules
+        words = {} if rules is None else rules.words
+        found = {(name, words.get(name, "gone")): number for name, number in policies.matches.items()}
+        return found | {(name, "failed"): number for name, number in policies.errors.items()}
 
     def _origins(self) -> list[dict[str, Any]]:
         return [
@@ -142,13 +174,21 @@ def subject(proxied: Proxied) -> Subject:
     """Return what records say of a request."""
     return Subject(
         ray=proxied.ray,
-        client=proxied.peername,
+        client=proxied.address,
         host=proxied.host,
         target=proxied.target,
         route="" if proxied.route is None else proxied.route.name,
         origin="" if proxied.origin is None else proxied.origin.text,
-        notes=proxied.notes,
+        notes=_notes(proxied),
     )
+
+
+def _notes(proxied: Proxied) -> tuple[str, ...]:
+    """Return what happened to a request before an origin answered."""
+    verdict = proxied.verdict
+    if verdict.failure is not None:
+        return tuple(verdict.explain())
+    return (*(f"the rule {name} matches" for name in verdict.matched), *proxied.unreachable)
 
 
 def traffic(tunnel: Tunnel) -> Traffic:

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from edgews.edge.analytics.stories import BY_ORIGIN
+from edgews.edge.forwarding.compression import agree, offer_own
 from edgews.edge.forwarding.handshake import (
     check_switch,
     check_upgrade,
@@ -15,18 +16,22 @@ from edgews.edge.forwarding.handshake import (
     own_response,
 )
 from edgews.edge.forwarding.origins import Origin
-from edgews.edge.policy.decisions import Refuse
+from edgews.edge.policy.decisions import Failure
+from edgews.edge.policy.policies import PASSED, Verdict
 from edgews.edge.relay.ends import Why
+from edgews.edge.relay.frames import scanned
+from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.states import Transport
 
-from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, Failure, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, answer_failure, connect_failure
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
+    from .admission import Entry
     from .server import Gateway, Route
 
 _log = logging.getLogger("edgews.edge")
@@ -36,7 +41,14 @@ _EARLY: Final = 64 * 1024
 
 
 class Proxied:
-    """A client's connection, and the origin's behind it."""
+    """A client's connection, and the origin's behind it.
+
+    Attributes:
+        peername: the address of the other end of the client's stream; None for a Unix socket.
+        address: of the client, which a trusted proxy may stand in front of.
+        entry: what is known of the request until the connection is open.
+        verdict: what the policies made of it.
+    """
 
     __slots__ = (
         "_answered",
@@ -45,11 +57,12 @@ class Proxied:
         "_early",
         "_reader",
         "_timer",
+        "address",
         "client",
+        "entry",
         "gateway",
         "host",
         "loop",
-        "notes",
         "opened",
         "origin",
         "origin_stream",
@@ -61,6 +74,8 @@ class Proxied:
         "started",
         "target",
         "tunnel",
+        "unreachable",
+        "verdict",
     )
 
     def __init__(self, gateway: Gateway, *, secure: bool) -> None:
@@ -74,10 +89,14 @@ class Proxied:
         self.route: Route | None = None
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
-        self.peername = ""
+        self.peername: str | None = None
+        self.address: str | None = None
         # What is told of the request after it is gone.
         self.host = self.target = ""
-        self.notes: tuple[str, ...] = ()
+        # Origins that could not be reached, and why.
+        self.unreachable: tuple[str, ...] = ()
+        self.entry: Entry | None = None
+        self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
         self._reader: RequestReader | None = RequestReader(gateway.limits)
         self._early = b""
@@ -93,7 +112,7 @@ class Proxied:
         transport = self.client.transport
         assert transport is not None
         peer = transport.get_extra_info("peername")
-        self.peername = peer[0] if isinstance(peer, tuple) else ""
+        self.peername = self.address = peer[0] if isinstance(peer, tuple) else None
         self.gateway.came(self)
         self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
 
@@ -123,13 +142,12 @@ class Proxied:
             check_upgrade(self.request, self._early)
         except HandshakeError as error:
             self._reader = None
-            fields = (*error.headers, *self._ray_field())
-            header = error.header or ""
-            self._answer(own_response(error.status, str(error), fields), str(error), "bad handshake", header)
+            failure = Failure(error.status, str(error), str(error), tuple(error.headers))
+            self.refuse(failure, reason="bad handshake", header=error.header or "")
             return
         self._stop_timer()
         found = self.gateway.admit(self)
-        if isinstance(found, (Failure, Refuse)):
+        if isinstance(found, Failure):
             self.refuse(found)
         else:
             self.route = found
@@ -145,13 +163,11 @@ class Proxied:
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
-        asked = origin_request(
-            request,
-            client=self.peername,
-            secure=self.secure,
-            ray=self.ray,
-            prefix=self.gateway.header_prefix,
-        )
+        entry = self.entry
+        assert entry is not None
+        asked = origin_request(request, entry.facts.target, entry.forwarded)
+        if route.inspect:
+            asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
         head = reader.request(asked)
         failure = await self._connect(route, reader)
@@ -161,18 +177,20 @@ class Proxied:
         stream = self.origin_stream
         assert stream is not None
         stream.write(head)
+        tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
                 response, behind = await stream.answer
-            deflate = response.status == 101 and check_switch(asked, response)
+            if response.status == 101:
+                tunnel, response = self._tunnel(route, request, asked, response)
         except TimeoutError:
             self.refuse(ANSWER_TIMEOUT)
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
-            passed_on = client_response(response, ((f"{self.gateway.header_prefix}Ray", self.ray),))
-            if response.status == 101:
-                self._join(route, stream, deflate, passed_on, behind)
+            passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
+            if tunnel is not None:
+                self._join(tunnel, stream, passed_on, behind)
             else:
                 self._answer(passed_on, BY_ORIGIN, BY_ORIGIN)
 
@@ -191,7 +209,8 @@ class Proxied:
                 origin.failures += 1
                 self.origin = self.origin_stream = None
                 failure = connect_failure(error)
-                self.gateway.observer.unreachable(self, origin, failure)
+                self.unreachable = (*self.unreachable, f"{origin.text}: {failure.text}")
+                self.gateway.observer.unreachable(origin, failure)
             except asyncio.CancelledError:
                 stream.abort()
                 raise
@@ -200,19 +219,40 @@ class Proxied:
                 return None
         return failure
 
-    def _join(
-        self, route: Route, stream: OriginStream, deflate: bool, response: Response, behind: bytes
-    ) -> None:
+    def _tunnel(
+        self, route: Route, request: Request, asked: Request, response: Response
+    ) -> tuple[Tunnel, Response]:
+        """Return the tunnel that a 101 opens, and what is passed on of the 101.
+
+        Raises:
+            HandshakeError: it opens none.
+        """
+        if not route.inspect:
+            deflate = check_switch(asked, response)
+            return scanned(
+                deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
+            ), response
+        agreed = agree(
+            request, asked, response, client=route.client_compression, origin=route.origin_compression
+        )
+        return inspected(
+            client=agreed.client,
+            origin=agreed.origin,
+            judge=self.gateway.admission.messages_for(self),
+            limits=route.limits,
+            timeouts=route.timeouts,
+            max_age=route.max_age,
+        ), agreed.response
+
+    def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
         self.client.write(encode_response(response))
-        tunnel = self.tunnel = Tunnel(
-            deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
-        )
+        self.tunnel = tunnel
         self.opened = self.loop.time()
         tunnel.start(self.opened)
         self.client.join(tunnel.client, stream)
         stream.join(tunnel.origin, self.client)
-        self.gateway.observer.opened(self)
+        self.gateway.opened(self)
         self.client.listen(True)
         stream.listen(True)
         early, self._early = self._early, b""
@@ -222,18 +262,14 @@ class Proxied:
             stream.data_received(behind)
         self._advance()
 
-    def refuse(self, failure: Failure | Refuse) -> None:
-        """Answer the client with a refusal of the gateway's."""
-        if isinstance(failure, Failure):
-            response = own_response(failure.status, failure.text, self._ray_field())
-            self._answer(response, failure.cause, failure.cause)
-        else:
-            fields = (*failure.headers, *self._ray_field())
-            response = own_response(failure.status, failure.body, fields)
-            self._answer(response, failure.reason, failure.reason)
+    def refuse(self, failure: Failure, *, reason: str = "", header: str = "") -> None:
+        """Answer the client with a refusal of the gateway's; the rest is as for `_answer`.
 
-    def _ray_field(self) -> tuple[tuple[str, str], ...]:
-        return ((f"{self.gateway.header_prefix}Ray", self.ray),)
+        Args:
+            reason: empty if the cause is nothing that a client chooses.
+        """
+        ray = (self.gateway.admission.identity.ray_id, self.ray)
+        self._answer(own_response(failure, (ray,)), failure.cause, reason or failure.cause, header)
 
     def _answer(self, response: Response, cause: str, reason: str, header: str = "") -> None:
         """Send an answer that opens nothing, and end both streams.
@@ -245,7 +281,7 @@ class Proxied:
         """
         self._stop_timer()
         self.client.write(encode_response(response))
-        self.gateway.observer.refused(self, response.status, cause, reason, header)
+        self.gateway.refused(self, response.status, cause, reason, header)
         self._answered = True
         self._reader = None
         self._early = b""
@@ -266,9 +302,9 @@ class Proxied:
         assert self.tunnel is not None
         leg = stream.leg
         assert leg is not None
-        latency = leg.latency
+        pinged = leg.pinged_at
         self.tunnel.passed(leg, data, self.loop.time())
-        if leg.latency is not latency and leg.latency is not None:
+        if pinged is not None and leg.pinged_at is None and leg.latency is not None:
             self.gateway.observer.ponged(leg.client, leg.latency)
         self._advance()
 
@@ -303,12 +339,38 @@ class Proxied:
             self.origin_stream.abort()
         self.client.close()
 
+    def go_on(self, stream: Stream) -> None:
+        """Go on with what comes from a stream: at the other side there is room for it."""
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
+        assert leg is not None
+        assert peer is not None
+        tunnel.more(leg, self.loop.time())
+        self._advance()
+        if not (leg.holds or tunnel.other(leg).full):
+            stream.listen(True)
+
+    def _hold(self, stream: Stream) -> None:
+        """Have a stream wait whose leg holds something, and give others their turn before it goes on."""
+        stream.listen(False)
+        if not stream.going_on:
+            stream.going_on = True
+            self.loop.call_soon(self._next_turn, stream)
+
+    def _next_turn(self, stream: Stream) -> None:
+        stream.going_on = False
+        assert self.tunnel is not None
+        assert stream.leg is not None
+        # Without room, `go_on` is called as soon as there is some.
+        if not self.tunnel.other(stream.leg).full:
+            self.go_on(stream)
+
     def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
         """End the connection for a reason of the gateway's."""
         if self.tunnel is None:
             self._hung_up()
         else:
-            self.tunnel.finish(code, reason, self.loop.time(), why)
+            self.tunnel.finish(code, reason, self.loop.time(), why=why)
             self._advance()
 
     def abort(self) -> None:
@@ -335,6 +397,8 @@ class Proxied:
                     self.loop.call_later(self.gateway.linger, transport.abort)
             elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
                 half_close(transport)
+            if leg.holds:
+                self._hold(side)
         if tunnel.over:
             self._stop_timer()
         else:

@@ -6,45 +6,32 @@ import asyncio
 import os
 import ssl
 from dataclasses import dataclass
-from typing import Any
 
-from edgews.edge.config.faults import ConfigError
-from edgews.edge.config.tables import Config, Listen
+from edgews.edge.config.tables import Config
 from edgews.edge.config.tables import Route as RouteConfig
-from edgews.edge.config.values import parse_address
 from edgews.edge.forwarding.origins import Origin, Pool
-from edgews.edge.forwarding.routing import find
-from edgews.edge.policy.decisions import Facts, Policy, Refuse, decide
+from edgews.edge.policy.decisions import Failure
 from edgews.edge.relay.ends import Why
+from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
 from edgews.limits import Limits, Timeouts
 
-from . import tls
 from .accesslog import AccessLog
-from .failures import DRAINING, NO_ROUTE, Failure
+from .admission import Admission
+from .failures import DRAINING, TOO_MANY
+from .listening import Listening
 from .observer import Observer
+from .prepare import Prepared, prepare
 from .proxied import Proxied
+from .sockets import ByAddress, Sockets
 from .streams import OriginStream
 from .tls import Contexts, contexts
 
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
 _RAY_BYTES = 8
-_BACKLOG = 1024
-
-
-@dataclass(slots=True, eq=False)
-class Listening:
-    """A socket that listens, or several for one name."""
-
-    address: str
-    server: asyncio.Server
-    context: ssl.SSLContext | None
-
-    @property
-    def secure(self) -> bool:
-        """Whether it speaks TLS."""
-        return self.context is not None
+# What is offered and accepted where messages are inspected.
+_COMPRESSION = PerMessageDeflate()
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +48,9 @@ class Route:
     connect_timeout: float
     answer_timeout: float
     context: ssl.SSLContext | None
+    inspect: bool
+    client_compression: PerMessageDeflate | None
+    origin_compression: PerMessageDeflate | None
 
     async def connect(self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: OriginStream) -> None:
         """Connect to an origin.
@@ -86,67 +76,85 @@ class Gateway:
 
     Args:
         config: checked already; the files that it names are read here.
-        policies: asked about each upgrade, in order.
         log: where records go.
+        workers: processes that share what the configuration allows for all of them.
 
     Raises:
-        ConfigError: a certificate cannot be used.
+        ConfigError: one of them cannot be used.
     """
 
-    def __init__(
-        self, config: Config, *, policies: tuple[Policy, ...] = (), log: AccessLog | None = None
-    ) -> None:
+    def __init__(self, config: Config, *, log: AccessLog | None = None, workers: int = 1) -> None:
         self.loop = asyncio.get_running_loop()
-        self.policies = policies
         self.observer = Observer(self, AccessLog(None) if log is None else log)
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
         self.listening: dict[str, Listening] = {}
+        self.sockets = Sockets()
+        self.workers = workers
         self.draining = False
+        self._leaving = False
         self._empty: asyncio.Future[None] | None = None
-        self._contexts = contexts(config)
-        self._use(config, self._contexts)
+        prepared = prepare(config)
+        self._contexts = prepared.contexts
+        self._configure(prepared)
+        self.admission = Admission(self, prepared)
 
-    def _use(self, config: Config, found: Contexts) -> None:
-        self.config = config
-        self.routes = tuple(map(_route, config.route, found.route))
+    def _configure(self, prepared: Prepared) -> None:
+        config = self.config = prepared.config
+        self.routes = tuple(map(_route, config.route, prepared.contexts.route))
         self.limits = Limits(max_header_size=config.max_header_size)
-        self.header_prefix = config.header_prefix
         self.open_timeout = config.open_timeout
+        self.max_connections = -(-config.max_connections // self.workers)
 
     @property
     def addresses(self) -> list[str]:
         """Where it listens, with the ports that the system chose."""
-        found = []
-        for listening in self.listening.values():
-            scheme = "wss" if listening.secure else "ws"
-            for sock in listening.server.sockets:
-                name = sock.getsockname()
-                if isinstance(name, tuple):
-                    host = f"[{name[0]}]" if ":" in name[0] else name[0]
-                    found.append(f"{scheme}://{host}:{name[1]}")
-                else:
-                    found.append(f"unix:{name}")
-        return found
+        return [name for listening in self.listening.values() for name in listening.addresses]
 
-    async def start(self) -> None:
+    async def start(self, sockets: ByAddress | None = None) -> None:
         """Listen on all addresses, or on none.
+
+        Args:
+            sockets: those of each address; None binds what is not there yet.
 
         Raises:
             OSError: one cannot be had.
         """
-        await self._listen(self.config, self._contexts)
+        self._listen(
+            self.config, self._contexts, await self._plan(self.config) if sockets is None else sockets
+        )
         self.observer.start()
 
+    def apply(self, prepared: Prepared, sockets: ByAddress) -> None:
+        """Go on with another configuration, and on these sockets; open connections keep theirs."""
+        self._listen(prepared.config, prepared.contexts, sockets)
+        self._configure(prepared)
+        self.admission.use(prepared)
+
+    def _listen(self, config: Config, found: Contexts, sockets: ByAddress) -> None:
+        """Listen on these sockets, and on no others any more."""
+        wanted = [listen.address for listen in config.listen]
+        for address in set(self.listening).difference(wanted):
+            self.listening.pop(address).stop(last=True)
+        for address in wanted:
+            listening = self.listening.get(address)
+            if listening is None:
+                listening = self.listening[address] = Listening(self, address)
+            listening.context = found.listen[address]
+            listening.use(sockets[address])
+        self.sockets.keep(sockets)
+
     async def reload(self, config: Config) -> None:
-        """Go on with another configuration; open connections keep theirs.
+        """Go on with another configuration, where no other process has a part in it.
 
         Raises:
             ConfigError, OSError: a file that it names, or an address, cannot be had. Nothing has changed.
         """
-        found = contexts(config)
-        await self._listen(config, found)
-        self._use(config, found)
+        prepared = prepare(config)
+        self.apply(prepared, await self._plan(config))
+
+    async def _plan(self, config: Config) -> ByAddress:
+        return await self.sockets.plan(listen.address for listen in config.listen)
 
     def renew(self) -> None:
         """Read the listeners' certificates again; connections from now on get them.
@@ -154,76 +162,61 @@ class Gateway:
         Raises:
             ConfigError: one cannot be used. Nothing has changed.
         """
-        contexts(self.config)
-        self._load(self.config)
+        found = contexts(self.config).listen
+        for address, listening in self.listening.items():
+            listening.context = found[address]
 
-    def _load(self, config: Config) -> None:
-        """Load what has just been found to be right into the contexts that listeners have."""
-        for listen in config.listen:
-            context = self.listening[listen.address].context
-            if context is not None:
-                tls.load(context, listen)
+    async def drain(self, seconds: float, *, handed_over: bool = False) -> None:
+        """Stop accepting, close all connections with 1001, spread over a time, and drop what is then left.
 
-    async def _listen(self, config: Config, found: Contexts) -> None:
-        """Listen where it does not yet, and nowhere else any more."""
-        wanted = {listen.address: listen for listen in config.listen}
-        added: list[Listening] = []
-        try:
-            for at, listen in enumerate(config.listen):
-                old = self.listening.get(listen.address)
-                context = found.listen[listen.address]
-                if old is None:
-                    added.append(await self._bind(listen, context))
-                elif old.secure is not (context is not None):
-                    wish = "a restart: a listener cannot begin or cease to speak TLS"
-                    raise ConfigError(config.file, [config.fault(("listen", at), wish)])
-        except BaseException:
-            for listening in added:
-                listening.server.close()
-            raise
-        for address in set(self.listening) - set(wanted):
-            self.listening.pop(address).server.close()
-        for listening in added:
-            self.listening[listening.address] = listening
-        self._load(config)
-
-    async def _bind(self, listen: Listen, context: ssl.SSLContext | None) -> Listening:
-        def accept() -> asyncio.Protocol:
-            return Proxied(self, secure=context is not None).client
-
-        options: dict[str, Any] = {"ssl": context, "backlog": _BACKLOG}
-        if context is not None:
-            options |= {"ssl_handshake_timeout": self.open_timeout, "ssl_shutdown_timeout": self.linger}
-        address = parse_address(listen.address)
-        if isinstance(address, str):
-            server = await self.loop.create_unix_server(accept, address, **options)
-        else:
-            server = await self.loop.create_server(accept, address[0] or None, address[1], **options)
-        return Listening(listen.address, server, context)
-
-    async def drain(self, seconds: float) -> None:
-        """Stop accepting, close all connections with 1001, spread over a time, and drop what is then left."""
-        self.draining = True
-        for listening in self.listening.values():
-            listening.server.close()
-        self.listening.clear()
+        Args:
+            handed_over: another process listens on the same sockets. Who has come here already is served as
+                if nothing had happened.
+        """
+        self.admission.close()
         end = self.loop.time() + seconds
+        self.draining = not handed_over
+        left = list(self.listening.values())
+        self.listening.clear()
+        for listening in left:
+            listening.stop(last=not handed_over)
+        self.sockets.close(unlink=not handed_over)
         # The last half is for the answers.
-        waiting = list(self.connections)
-        for left, proxied in zip(range(len(waiting), 0, -1), waiting, strict=True):
-            if proxied in self.connections:
-                proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down", Why.DRAIN)
-            spread = (end - seconds / 2 - self.loop.time()) / left
-            if spread > 0:
-                await asyncio.sleep(min(spread, 0.05))
+        try:
+            async with asyncio.timeout_at(end - seconds / 2):
+                await self._spread(end - seconds / 2, handed_over)
+        except TimeoutError:
+            pass
+        self._leaving = True
+        for proxied in list(self.connections):
+            if proxied.tunnel is not None or not handed_over:
+                self._leave(proxied)
         try:
             async with asyncio.timeout_at(end):
+                for listening in left:
+                    await listening.settle()
                 await self.wait_empty()
         except TimeoutError:
+            for listening in left:
+                listening.abort()
+                await listening.settle()
             for proxied in list(self.connections):
                 proxied.abort()
             await self.wait_empty()
         self.observer.stop()
+
+    async def _spread(self, end: float, handed_over: bool) -> None:
+        """End the connections that are there, one after the other."""
+        waiting = list(self.connections)
+        for left, proxied in zip(range(len(waiting), 0, -1), waiting, strict=True):
+            if proxied in self.connections and (proxied.tunnel is not None or not handed_over):
+                self._leave(proxied)
+            pause = (end - self.loop.time()) / left
+            if pause > 0:
+                await asyncio.sleep(min(pause, 0.05))
+
+    def _leave(self, proxied: Proxied) -> None:
+        proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down", Why.DRAIN)
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""
@@ -238,37 +231,38 @@ class Gateway:
         """Return a name for a request that nobody can guess."""
         return os.urandom(_RAY_BYTES).hex()
 
-    def admit(self, proxied: Proxied) -> Route | Failure | Refuse:
+    def admit(self, proxied: Proxied) -> Route | Failure:
         """Say where a request goes, or why it goes nowhere."""
-        request = proxied.request
-        assert request is not None
         if self.draining:
             return DRAINING
-        if len(self.connections) > self.config.max_connections:
-            return Failure(503, "too many connections", "The gateway has too many connections")
-        route = find(self.routes, request.headers.get("Host") or "", request.path)
-        if route is None:
-            return NO_ROUTE
-        facts = Facts(
-            request=request,
-            client=proxied.peername,
-            secure=proxied.secure,
-            ray=proxied.ray,
-            route=route.name,
-            now=self.loop.time(),
-        )
-        decision = decide(self.policies, facts)
-        return decision if isinstance(decision, Refuse) else route
+        if len(self.connections) > self.max_connections:
+            return TOO_MANY
+        return self.admission.admit(proxied)
 
     def came(self, proxied: Proxied) -> None:
         """Keep a connection."""
         self.connections.add(proxied)
 
+    def opened(self, proxied: Proxied) -> None:
+        """Take a connection that is open."""
+        self.observer.opened(proxied)
+        # An idle connection is to be small.
+        proxied.request = proxied.entry = None
+        proxied.verdict = proxied.verdict.brief()
+        if self._leaving:
+            self.loop.call_soon(self._leave, proxied)
+
+    def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
+        """Take a request that opened nothing; see `Observer.refused`."""
+        self.admission.release(proxied)
+        self.observer.refused(proxied, status, cause, reason, header)
+
     def gone(self, proxied: Proxied) -> None:
-        """Forget a connection, and log and count its end."""
+        """Forget a connection that has ended."""
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
+        self.admission.release(proxied)
         self.observer.gone(proxied)
         if not self.connections and self._empty is not None:
             self._empty.set_result(None)
@@ -277,7 +271,7 @@ class Gateway:
 
 def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
     return Route(
-        name=route.name or f"{route.host or '*'}{route.path}",
+        name=route.title,
         host=route.host,
         path=route.path,
         pool=Pool(route.parsed_origins()),
@@ -287,4 +281,7 @@ def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
         connect_timeout=route.connect_timeout,
         answer_timeout=route.answer_timeout,
         context=context,
+        inspect=route.inspect == "messages",
+        client_compression=_COMPRESSION if route.compression in ("both", "client") else None,
+        origin_compression=_COMPRESSION if route.compression in ("both", "origin") else None,
     )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
-from edgews.edge.relay.tunnel import Leg
+from edgews.edge.relay.legs import Leg
 from edgews.errors import HandshakeError
 from edgews.events import Response
 from edgews.http1 import ResponseReader
@@ -21,7 +21,7 @@ HIGH_WATER: Final = 128 * 1024
 class Stream(asyncio.Protocol):
     """One of the two byte streams."""
 
-    __slots__ = ("_peer_write", "_scan", "leg", "lost", "owner", "peer", "transport")
+    __slots__ = ("_peer_write", "_scan", "going_on", "leg", "lost", "owner", "peer", "transport")
 
     def __init__(self, owner: Proxied) -> None:
         self.owner = owner
@@ -32,6 +32,8 @@ class Stream(asyncio.Protocol):
         self.peer: Stream | None = None
         self._scan: Callable[[bytes], bytes | None] | None = None
         self._peer_write: Callable[[bytes], object] | None = None
+        # The owner is about to go on with what the leg holds.
+        self.going_on = False
 
     def join(self, leg: Leg, peer: Stream) -> None:
         """Relay from now on."""
@@ -68,17 +70,20 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        if self.peer is not None:
-            self.peer.listen(True)
+        self.resume_writing()
         self.owner.lost(self)
 
     def pause_writing(self) -> None:
+        if self.leg is not None:
+            self.leg.full = True
         if self.peer is not None:
             self.peer.listen(False)
 
     def resume_writing(self) -> None:
+        if self.leg is not None:
+            self.leg.full = False
         if self.peer is not None:
-            self.peer.listen(True)
+            self.owner.go_on(self.peer)
 
     def listen(self, reading: bool) -> None:
         """Read on, or have the sender wait."""

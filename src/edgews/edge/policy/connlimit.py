@@ -13,7 +13,7 @@ ones are refused; when the excess has gone on for the patience as well, the idle
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from heapq import nsmallest
@@ -211,7 +211,7 @@ class ConnectionLimiter:
     has limits of single scopes. Times are in seconds, of a clock that never goes back.
     """
 
-    __slots__ = ("_cooling", "_excessive", "_gauges", "_leaving", "_limits", "_overrides", "_scopes")
+    __slots__ = ("_cooling", "_excessive", "_gauges", "_leaving", "_limits", "_overrides", "_places")
 
     def __init__(
         self,
@@ -221,7 +221,8 @@ class ConnectionLimiter:
         self._limits = dict(limits)
         self._overrides = dict(overrides or {})
         self._gauges: dict[Scope, _Gauge] = {}
-        self._scopes: dict[Hashable, tuple[Scope, ...]] = {}
+        # Host, route and client of each connection: also of those without a limit, which may get one.
+        self._places: dict[Hashable, tuple[str, str, str]] = {}
         self._leaving: set[Hashable] = set()
         # Those above their soft limit.
         self._excessive: dict[Scope, _Gauge] = {}
@@ -229,44 +230,46 @@ class ConnectionLimiter:
         self._cooling: dict[Scope, None] = {}
 
     def __len__(self) -> int:
-        return len(self._scopes)
+        return len(self._places)
 
     def admit(
         self, connection: Hashable, now: float, *, host: str = "", route: str = "", client: str = ""
     ) -> Admission:
         """Ask for a place for a new connection, which has it from then on if it was allowed.
 
-        `connection` is anything that tells it from others. Give its place back with `release`.
+        `connection` is anything that tells it from others. Give its place back with `release`. An empty
+        `client` is nobody, and has no limit as a client.
         """
-        if connection in self._scopes:
+        if connection in self._places:
             raise ValueError(f"connection {connection!r} is there already")
         self._cool(now)
-        scopes = ((Kind.ALL, ""), (Kind.HOST, host), (Kind.ROUTE, route), (Kind.CLIENT, client))
+        place = (host, route, client)
         entered: dict[Scope, _Gauge] = {}
-        for scope in scopes:
-            limit = self._limit(scope)
-            if limit is None:
-                continue
+        for scope, limit in self._limited(place):
             gauge = self._gauges.get(scope) or _Gauge(limit, now)
             gauge.advance(now)
             if gauge.full:
                 return Admission(False, gauge.state, scope, REFUSED_STATUS, limit.retry_after)
             entered[scope] = gauge
         for scope, gauge in entered.items():
-            gauge.members[connection] = None
             self._gauges[scope] = gauge
-            self._cooling.pop(scope, None)
-            if gauge.excess > 0:
-                self._excessive[scope] = gauge
-        self._scopes[connection] = tuple(entered)
+            self._enter(connection, scope, gauge)
+        self._places[connection] = place
         states = [gauge.state for gauge in entered.values()]
         return Admission(True, max(states, key=_ORDER.index, default=State.OK))
+
+    def _enter(self, connection: Hashable, scope: Scope, gauge: _Gauge) -> None:
+        gauge.members[connection] = None
+        self._cooling.pop(scope, None)
+        if gauge.excess > 0:
+            self._excessive[scope] = gauge
 
     def release(self, connection: Hashable, now: float) -> None:
         """Give back the place of a connection that has ended; one without a place is none of ours."""
         leaving = connection in self._leaving
         self._leaving.discard(connection)
-        for scope in self._scopes.pop(connection, ()):
+        place = self._places.pop(connection, None)
+        for scope, _ in () if place is None else self._limited(place):
             gauge = self._gauges[scope]
             gauge.advance(now)
             del gauge.members[connection]
@@ -294,9 +297,43 @@ class ConnectionLimiter:
             for one in idlest:
                 chosen.append(Shed(one, scope))
                 self._leaving.add(one)
-                for other in self._scopes[one]:
+                for other, _ in self._limited(self._places[one]):
                     self._gauges[other].leaving += 1
         return chosen
+
+    def excessive(self) -> list[Hashable]:
+        """Return who is in a scope above its soft limit: `shed` chooses among them."""
+        return list(dict.fromkeys(one for gauge in self._excessive.values() for one in gauge.members))
+
+    def crowded(self) -> list[Scope]:
+        """Return the scopes above their soft limit."""
+        return list(self._excessive)
+
+    def change(
+        self,
+        limits: Mapping[Kind, ConnectionLimit],
+        overrides: Mapping[Scope, ConnectionLimit],
+        now: float,
+    ) -> None:
+        """Go on with other limits. Who is there stays counted, and what was spent stays spent."""
+        if limits == self._limits and overrides == self._overrides:
+            return
+        before, self._gauges = self._gauges, {}
+        self._limits, self._overrides = dict(limits), dict(overrides)
+        self._excessive.clear()
+        self._cooling.clear()
+        for scope, old in before.items():
+            old.advance(now)
+            limit = self._limit(scope)
+            if limit is not None and old.spent:
+                gauge = self._gauges[scope] = _Gauge(limit, now)
+                gauge.spent = min(old.spent, gauge.cap)
+                self._cooling[scope] = None
+        for connection, place in self._places.items():
+            for scope, limit in self._limited(place):
+                gauge = self._gauges.setdefault(scope, _Gauge(limit, now))
+                self._enter(connection, scope, gauge)
+                gauge.leaving += connection in self._leaving
 
     def next_shed(self) -> float | None:
         """Return when to call `shed`, None if nothing is above its soft limit."""
@@ -314,6 +351,14 @@ class ConnectionLimiter:
                     Standing(scope, gauge.state, len(gauge.members), limit.soft, limit.burst, gauge.spent)
                 )
         return found
+
+    def _limited(self, place: tuple[str, str, str]) -> Iterator[tuple[Scope, ConnectionLimit]]:
+        """Yield the scopes of a place that have a limit."""
+        host, route, client = place
+        for scope in ((Kind.ALL, ""), (Kind.HOST, host), (Kind.ROUTE, route), (Kind.CLIENT, client)):
+            limit = self._limit(scope)
+            if limit is not None and scope != (Kind.CLIENT, ""):
+                yield scope, limit
 
     def _limit(self, scope: Scope) -> ConnectionLimit | None:
         return self._overrides.get(scope) or self._limits.get(scope[0])

@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from edgews.headers import Headers
 
-from .cel import Value
-from .normalize import Target
+from .lists import client_group
+from .normalize import Target, host_name
+
+if TYPE_CHECKING:
+    from .cel import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,7 @@ def _header(name: str, facts: UpgradeFacts) -> str:
 
 
 def _host(facts: UpgradeFacts) -> str:
-    """Return the host's name alone: neither case, port nor a last dot makes it another one."""
-    host = _header("Host", facts).lower()
-    name = host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-    return name.removesuffix(".")
+    return host_name(_header("Host", facts))
 
 
 def _arguments(facts: UpgradeFacts) -> dict[str, list[str]]:
@@ -160,7 +160,7 @@ class Characteristics:
     """What makes requests one client's, for a rate limit.
 
     `names` are fields, or an entry of one: `http.request.headers["x-api-key"]`. Without any, all are
-    counted together.
+    counted together. By `ip.src`, the addresses of one network of IPv6 are one: see `client_group`.
 
     Raises:
         ValueError: a name is neither.
@@ -184,11 +184,14 @@ def _reader(name: str) -> Callable[[UpgradeFacts], str]:
     if field is None or field.of_message or (field.kind is Kind.MAP) is not bool(bracket):
         raise ValueError(f"{name!r} is nothing to tell clients apart by")
     read = field.read
+    if name == "ip.src":
+        return lambda facts: client_group(facts.client)
     if not bracket:
         return lambda facts: _as_text(read(facts))
     if not quoted:
         raise ValueError(f'{name!r} names no entry, as in {base}["name"]')
-    entry = rest[1:-2]
+    # As `by_name` has them.
+    entry = rest[1:-2].lower() if base == "http.request.headers" else rest[1:-2]
     return lambda facts: _entry(read(facts), entry)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -41,6 +41,18 @@ def parse_address(text: str) -> Address | None:
 
 # Several rules ask about the same address, one after the other; to read it costs as much as they do.
 cached_address = lru_cache(maxsize=256)(parse_address)
+
+
+@lru_cache(maxsize=1024)
+def client_group(address: str | None) -> str:
+    """Return what a client is counted by: its address, or its network of IPv6, for a host has a whole one.
+
+    Without an address it is empty. RFC 6177.
+    """
+    parsed = None if address is None else parse_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((int(parsed) >> 64 << 64, 64)))
+    return "" if parsed is None else str(parsed)
 
 
 class Networks:

@@ -28,7 +28,7 @@ MIN_SECRET = 32
 # Far more than host, path and nonce need; a longer one is not looked at.
 MAX_TOKEN = 2048
 
-_KEY_ID = re.compile(r"[\w-]{1,32}", re.ASCII)
+KEY_ID = re.compile(r"[\w-]{1,32}", re.ASCII)
 _TOKEN = re.compile(r"v1\.(?P<key_id>[\w-]{1,32})\.(?P<claims>[\w-]+)\.(?P<signature>[\w-]+)", re.ASCII)
 
 
@@ -40,7 +40,7 @@ class Key:
     secret: bytes = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not _KEY_ID.fullmatch(self.key_id):
+        if not KEY_ID.fullmatch(self.key_id):
             raise ValueError(f"key id {self.key_id!r} is not 1 to 32 letters, digits, _ and -")
         if len(self.secret) < MIN_SECRET:
             raise ValueError(f"the secret of key {self.key_id} is shorter than {MIN_SECRET} bytes")

@@ -21,85 +21,15 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from edgews.backend import build_masked
-from edgews.frames import FIN, MAX_REASON, CloseCode, Opcode, encode_close, encode_header
-from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.masking import new_key
+from edgews.frames import MAX_REASON, CloseCode, Opcode, encode_close
+from edgews.limits import DEFAULT_TIMEOUTS, Timeouts
 from edgews.states import Transport
 
 from .ends import End, Party, Why
-from .scanner import FrameScanner
+from .legs import Leg
 
 # What our own Pings carry, in front of a number.
 _PING: Final = b"edgews gateway "
-
-
-class Leg:
-    """One of the two byte streams.
-
-    Attributes:
-        scanner: of what comes from there.
-        transport: what to do with the stream.
-        paused: its owner does not read from it, so its silence says nothing.
-        latency: seconds between the last Ping of ours that was answered and its Pong; None before the first.
-        eof: it has ended.
-    """
-
-    __slots__ = (
-        "_out",
-        "_pinged",
-        "_pinged_at",
-        "_seen",
-        "answer",
-        "client",
-        "eof",
-        "failed",
-        "latency",
-        "paused",
-        "scanner",
-        "told",
-        "transport",
-    )
-
-    def __init__(self, scanner: FrameScanner, client: bool) -> None:
-        self.scanner = scanner
-        self.client = client
-        self.transport = Transport.KEEP_OPEN
-        self.paused = False
-        self.eof = False
-        # It has broken a rule.
-        self.failed = False
-        # A Close of ours or of the other side went there.
-        self.told = False
-        # What a Close that nobody else answers is answered with.
-        self.answer = b""
-        self._out: list[bytes] = []
-        # How many bytes had come at the last look, and the number of the Ping that waits.
-        self._seen = 0
-        self._pinged = False
-        # When the Ping that waits for its own Pong was sent.
-        self._pinged_at: float | None = None
-        self.latency: float | None = None
-
-    def frame(self, opcode: int, payload: bytes) -> bytes:
-        """Build a control frame as this stream's other end has to get it."""
-        if self.client:
-            return encode_header(FIN | opcode, len(payload), masked=False) + payload
-        return build_masked(FIN | opcode, payload, new_key())
-
-    def put(self, data: bytes) -> None:
-        """Have bytes written there."""
-        if data and self.transport is Transport.KEEP_OPEN:
-            self._out.append(data)
-
-    def data_to_send(self) -> bytes:
-        """Return what to write there now."""
-        out = self._out
-        if not out:
-            return b""
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        return data
 
 
 class Tunnel:
@@ -107,10 +37,9 @@ class Tunnel:
 
     Give each read to `leg.scanner.scan`. When that returns None, write the read to the other leg, and that is
     all there is to do. Otherwise call `passed`, and then, as after every other call, look at both legs for
-    `data_to_send` and `transport`, and at `next_timeout`.
+    `data_to_send`, `transport` and `holds`, and at `next_timeout`.
 
     Args:
-        deflate: permessage-deflate was agreed.
         timeouts: `open` does not count here.
         max_age: seconds after which the gateway ends the connection, None for never.
     """
@@ -134,14 +63,14 @@ class Tunnel:
 
     def __init__(
         self,
+        client: Leg,
+        origin: Leg,
         *,
-        deflate: bool,
-        limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_age: float | None = None,
     ) -> None:
-        self.client = Leg(FrameScanner(masked=True, deflate=deflate, limits=limits), client=True)
-        self.origin = Leg(FrameScanner(masked=False, deflate=deflate, limits=limits), client=False)
+        self.client = client
+        self.origin = origin
         self.timeouts = timeouts
         self.max_age = max_age
         self.end: End | None = None
@@ -178,15 +107,18 @@ class Tunnel:
         """Take what `leg.scanner.scan` returned, when it was not None."""
         self.other(leg).put(data)
         scanner = leg.scanner
-        if leg._pinged_at is not None and not scanner.expects_pong:
-            leg.latency = now - leg._pinged_at
-            leg._pinged_at = None
+        if leg.pinged_at is not None and not scanner.expects_pong:
+            leg.latency = now - leg.pinged_at
+            leg.pinged_at = None
         if scanner.error is not None:
             self._violated(leg, now)
         elif scanner.close is not None:
             self._said_close(leg, now)
         # A Close of ours may just have found its place.
         self._settle()
+
+    def more(self, leg: Leg, now: float) -> None:
+        """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
 
     def ended(self, leg: Leg, now: float, *, lost: bool = False) -> None:
         """Take the end of a byte stream.
@@ -238,11 +170,17 @@ class Tunnel:
             return encode_close(self._end_code, self._end_reason)
         return encode_close(CloseCode.BAD_GATEWAY, reason)
 
-    def finish(self, code: int, reason: str, now: float, why: Why = Why.GATEWAY) -> None:
-        """End the connection in order, for a reason of the gateway's."""
+    def finish(self, code: int, reason: str, now: float, *, cause: str = "", why: Why = Why.GATEWAY) -> None:
+        """End the connection in order, for a reason of the gateway's.
+
+        Args:
+            code, reason: for the client.
+            cause: a sentence for whoever runs the gateway, if not the reason.
+            why: the same in a word.
+        """
         if self.end is not None:
             return
-        self._because(Party.GATEWAY, code, reason, why)
+        self._because(Party.GATEWAY, code, cause or reason, why)
         self._end_code, self._end_reason = code, reason
         self.origin.scanner.keep_close = True
         self._tell(self.origin, encode_close(CloseCode.GOING_AWAY, reason))
@@ -275,9 +213,9 @@ class Tunnel:
         if self.end is not None:
             return
         if now >= self._age_at:
-            self.finish(CloseCode.GOING_AWAY, "the connection is too old", now, Why.AGE)
+            self.finish(CloseCode.GOING_AWAY, "the connection is too old", now, why=Why.AGE)
         elif now >= self._idle_at and self.timeouts.idle and self._silent(self.timeouts.idle, now):
-            self.finish(CloseCode.GOING_AWAY, "no message for too long", now, Why.IDLE)
+            self.finish(CloseCode.GOING_AWAY, "no message for too long", now, why=Why.IDLE)
         elif now >= self._look_at:
             self._look(now)
 
@@ -311,7 +249,7 @@ class Tunnel:
                 self._number += 1
                 payload = _PING + b"%d" % self._number
                 leg.scanner.expect_pong(payload)
-                leg._pinged_at = now
+                leg.pinged_at = now
                 leg.put(self.other(leg).scanner.inject(leg.frame(Opcode.PING, payload)))
                 leg._pinged = waits = patience is not None
         self._look_at = now + (patience if waits and patience is not None else interval)

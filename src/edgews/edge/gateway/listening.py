@@ -1,0 +1,129 @@
+"""An address at work: it accepts, and makes each connection known to the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from .proxied import Proxied
+from .sockets import name_of
+
+if TYPE_CHECKING:
+    from .server import Gateway
+
+_log = logging.getLogger("edgews.edge")
+
+# Connections that the system keeps until they are accepted.
+BACKLOG: Final = 1024
+# Connections that are accepted in one turn of the loop; the rest comes with the next one.
+TURN: Final = 64
+# How long nobody is accepted when the system has nothing left for a new connection (seconds).
+SHORTAGE_PAUSE: Final = 1.0
+_SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Listening:
+    """The sockets of an address.
+
+    The loop's own servers could not be stopped without dropping what they have just accepted, and know
+    nothing of what a proxy says in front of TLS.
+    """
+
+    def __init__(self, gateway: Gateway, address: str) -> None:
+        self.gateway = gateway
+        self.address = address
+        self.context: ssl.SSLContext | None = None
+        self.sockets: list[socket.socket] = []
+        self._opening: set[asyncio.Task[None]] = set()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens."""
+        scheme = "ws" if self.context is None else "wss"
+        names = dict.fromkeys(map(name_of, self.sockets))
+        return [name if name.startswith("unix:") else f"{scheme}://{name}" for name in names]
+
+    def use(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept on these sockets, and on no others any more."""
+        loop = self.gateway.loop
+        for sock in self.sockets:
+            if sock not in sockets:
+                loop.remove_reader(sock)
+        for sock in sockets:
+            if sock not in self.sockets:
+                sock.setblocking(False)
+                sock.listen(BACKLOG)
+                loop.add_reader(sock, self._accept, sock)
+        self.sockets = list(sockets)
+
+    def stop(self, *, last: bool) -> None:
+        """Accept no more; the last one to listen takes what has come already."""
+        sockets = self.sockets
+        self.use(())
+        if last:
+            for sock in sockets:
+                while self._accept_one(sock):
+                    pass
+
+    async def settle(self) -> None:
+        """Wait until everything that was accepted is known to the gateway, or gone."""
+        if self._opening:
+            await asyncio.wait(self._opening)
+
+    def abort(self) -> None:
+        """Drop what is not yet known to the gateway."""
+        for task in self._opening:
+            task.cancel()
+
+    def _accept(self, sock: socket.socket) -> None:
+        for _ in range(TURN):
+            if not self._accept_one(sock):
+                return
+
+    def _accept_one(self, sock: socket.socket) -> bool:
+        """Accept a connection; say whether there may be more."""
+        try:
+            accepted, peer = sock.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            if error.errno in _SHORTAGE:
+                self._pause(sock, error)
+                return False
+            # It is gone again; the next one may wait behind it.
+            return error.errno == errno.ECONNABORTED
+        accepted.setblocking(False)
+        task = self.gateway.loop.create_task(self._open(accepted, peer))
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+        return True
+
+    def _pause(self, sock: socket.socket, error: OSError) -> None:
+        if sock in self.sockets:
+            _log.error("cannot accept on %s: %s", self.address, error.strerror)
+            self.gateway.loop.remove_reader(sock)
+            self.gateway.loop.call_later(SHORTAGE_PAUSE, self._resume, sock)
+
+    def _resume(self, sock: socket.socket) -> None:
+        if sock in self.sockets:
+            self.gateway.loop.add_reader(sock, self._accept, sock)
+
+    async def _open(self, sock: socket.socket, peer: Any) -> None:
+        """Do what stands in front of the request."""
+        gateway, context = self.gateway, self.context
+        options: dict[str, Any] = {}
+        if context is not None:
+            options = {"ssl": context, "ssl_handshake_timeout": gateway.open_timeout}
+            options["ssl_shutdown_timeout"] = gateway.linger
+        try:
+            await gateway.loop.connect_accepted_socket(
+                lambda: Proxied(gateway, secure=context is not None).client, sock, **options
+            )
+        except OSError as error:
+            # The peer's fault, or it is gone; the transport has closed the socket.
+            _log.debug("not opened on %s: %s", self.address, error)

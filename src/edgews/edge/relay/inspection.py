@@ -1,0 +1,368 @@
+"""A relayed connection whose messages are looked into: inflated, checked, judged, and sent anew. Sans-IO.
+
+Each leg is a connection of the engine's: a server to the client, a client to the origin. What one of them
+receives the other sends, so a message passes when it is complete, in one frame, compressed as that leg has
+agreed. What that leaves open is settled as follows:
+
+    Ping, Pong          are for one leg: the gateway answers a Ping itself, and sends its own
+    fragments           are put together; a control frame between them counts at once
+    a slow receiver     no event is drawn from the sender's connection while much waits to be written, so of a
+                        direction there is, beyond that, one read and one message
+
+How both legs come to their end is the tunnel's table, as without inspection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final, Protocol
+
+from edgews.connection import Connection, Role
+from edgews.edge.policy.actions import Close as CloseAction
+from edgews.edge.policy.actions import Drop
+from edgews.edge.policy.fields import MessageFacts
+from edgews.errors import RemoteProtocolError, StateError
+from edgews.events import Close, Disconnected, Event, Ping, Pong
+from edgews.frames import CloseCode, Opcode, encode_close
+from edgews.handshake import Deflate
+from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
+from edgews.states import Transport
+
+from .ends import Party, Why
+from .frames import TOO_MANY, Meter
+from .legs import Leg
+from .tunnel import Tunnel
+
+# What may come out of one leg's connection in one go (bytes), before others have their turn.
+TURN: Final = 128 * 1024
+# What a message counts for beside its bytes, so that empty ones have an end, too.
+MESSAGE_COST: Final = 64
+
+# The tunnel has the timers.
+_NO_TIMEOUTS: Final = Timeouts(open=None, close=None, idle=None, ping_interval=None, ping_timeout=None)
+
+
+class Verdict(Protocol):
+    """What becomes of a message: it passes unless there is a refusal, and `rule` is who refused."""
+
+    @property
+    def refusal(self) -> CloseAction | Drop | None: ...
+
+    @property
+    def rule(self) -> str | None: ...
+
+
+class Judge(Protocol):
+    """Who is asked about each message of the client."""
+
+    def judge(self, facts: MessageFacts, now: float) -> Verdict:
+        """Say what becomes of it."""
+
+
+class MessageScanner:
+    """Take, check and count the messages of one peer. It does for `Tunnel` what `FrameScanner` does.
+
+    Args:
+        conn: the engine's connection with that peer.
+
+    Attributes:
+        error, close, keep_close, pings, pongs: see `FrameScanner`.
+        texts, binaries: how many messages passed.
+        dropped: how many did not.
+    """
+
+    __slots__ = (
+        "_conn",
+        "_events",
+        "_expected_pong",
+        "binaries",
+        "close",
+        "dropped",
+        "error",
+        "keep_close",
+        "over",
+        "pings",
+        "pongs",
+        "texts",
+    )
+
+    # A message is sent whole.
+    at_boundary = True
+    waits = False
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        # What the connection was not asked for yet, None if there is nothing.
+        self._events: Iterator[Event] | None = None
+        self._expected_pong: bytes | None = None
+        # We have said our last to the other side in the peer's place.
+        self.over = False
+        self.error: RemoteProtocolError | None = None
+        self.close: Close | None = None
+        self.keep_close = False
+        self.pings = 0
+        self.pongs = 0
+        self.texts = 0
+        self.binaries = 0
+        self.dropped = 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether the connection has more to say than was drawn."""
+        return self._events is not None
+
+    @property
+    def size(self) -> int:
+        """How many bytes came."""
+        return self._conn.bytes_received
+
+    @property
+    def messages(self) -> int:
+        """How many messages passed."""
+        return self.texts + self.binaries
+
+    def scan(self, data: bytes) -> bytes:
+        """Take the next bytes of the peer; nothing passes before it is drawn."""
+        events: Iterable[Event] = self._conn.receive_data(data)
+        self._events = iter(events) if self._events is None else chain(self._events, events)
+        return b""
+
+    def draw(self) -> Event | None:
+        """Return the next event; None if there is none, and then `error` may have changed."""
+        event = None if self._events is None else next(self._events, None)
+        if event is None:
+            self._events = None
+            if self._conn.transport is not Transport.KEEP_OPEN and self.error is None:
+                self.error = self._fault()
+        return event
+
+    def _fault(self) -> RemoteProtocolError:
+        """Return the rule that was broken, now that nothing counts any more that the peer sends."""
+        (end,) = self._conn.receive_eof()
+        assert isinstance(end, Disconnected)
+        assert isinstance(end.cause.error, RemoteProtocolError)
+        return end.cause.error
+
+    def ponged(self, payload: bytes) -> None:
+        """Take a Pong, which is for us or for nobody."""
+        self.pongs += 1
+        if payload == self._expected_pong:
+            self._expected_pong = None
+
+    def inject(self, frame: bytes) -> bytes:
+        """Put a control frame of ours behind what passed; nothing ever follows a Close that passed."""
+        if self.over or (self.close is not None and not self.keep_close):
+            return b""
+        return frame
+
+    def finish(self, frame: bytes) -> bytes:
+        """Let nothing of the peer pass any more, and this frame last."""
+        passes = self.inject(frame)
+        self.over = True
+        return passes
+
+    @property
+    def expects_pong(self) -> bool:
+        """Whether the answer to a Ping of ours has not come yet."""
+        return self._expected_pong is not None
+
+    def expect_pong(self, payload: bytes) -> None:
+        """Know the Pong that answers our own Ping."""
+        self._expected_pong = payload
+
+
+class MessageLeg(Leg):
+    """A byte stream with a connection of the engine's at our end."""
+
+    __slots__ = ("_pong", "conn", "inspected", "lost")
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.inspected = MessageScanner(conn)
+        super().__init__(self.inspected, conn.role is Role.SERVER)
+        # The stream has ended behind what is held: whether it was lost, None if it goes on.
+        self.lost: bool | None = None
+        # What the last Ping is answered with.
+        self._pong: bytes | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether something came from there that was not looked at yet, for want of room."""
+        return self.inspected.holds
+
+    def answer_ping(self, payload: bytes) -> None:
+        """Answer a Ping as soon as there is room. RFC 6455 §5.5.3 allows to answer the last one alone."""
+        self._pong = payload
+
+    def data_to_send(self) -> bytes:
+        """Return what to write there now."""
+        if self._pong is not None and not self.full:
+            payload, self._pong = self._pong, None
+            if not self.told:
+                self.put(self.frame(Opcode.PONG, payload))
+        return super().data_to_send()
+
+
+class Inspection(Tunnel):
+    """Relay messages; to its owner it is like any `Tunnel`.
+
+    Args:
+        client, origin: the legs.
+        judge: who is asked about each message of the client; None lets all of them pass.
+        meter: counts each message of the client first.
+        timeouts, max_age: see `Tunnel`.
+    """
+
+    __slots__ = ("_begun", "_judge", "_meter", "_received")
+
+    def __init__(
+        self,
+        client: MessageLeg,
+        origin: MessageLeg,
+        *,
+        judge: Judge | None = None,
+        meter: Meter | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        max_age: float | None = None,
+    ) -> None:
+        super().__init__(client, origin, timeouts=timeouts, max_age=max_age)
+        self._judge = judge
+        self._meter = meter
+        self._begun = 0.0
+        # How many messages the client has sent.
+        self._received = 0
+
+    def start(self, now: float) -> None:
+        """Start the timers; the tunnel is open."""
+        super().start(now)
+        self._begun = now
+
+    def passed(self, leg: Leg, data: bytes, now: float) -> None:
+        """Take what `leg.scanner.scan` returned."""
+        if not self.other(leg).full:
+            self.more(leg, now)
+
+    def more(self, leg: Leg, now: float) -> None:
+        """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
+        assert isinstance(leg, MessageLeg)
+        scanner = leg.inspected
+        size = 0
+        while size < TURN and (event := scanner.draw()) is not None:
+            if isinstance(event, (str, bytes)):
+                size += self._message(leg, event, now) + MESSAGE_COST
+            else:
+                self._control(leg, event)
+                size += MESSAGE_COST
+        super().passed(leg, b"", now)
+        if leg.lost is not None and not scanner.holds:
+            lost, leg.lost = leg.lost, None
+            super().ended(leg, now, lost=lost)
+
+    def _message(self, leg: MessageLeg, message: str | bytes, now: float) -> int:
+        """Send a message on if it may pass; return how long it was, in one form or the other."""
+        scanner = leg.inspected
+        if scanner.over:
+            return len(message)
+        if leg.client and not self._allows(message, now):
+            scanner.dropped += 1
+            return len(message)
+        other = self.other(leg)
+        assert isinstance(other, MessageLeg)
+        try:
+            frame = other.conn.send(message)
+        except StateError:
+            # The other side has broken a rule, which counts behind what it is known to have said.
+            return len(message)
+        other.put(frame)
+        if isinstance(message, str):
+            scanner.texts += 1
+        else:
+            scanner.binaries += 1
+        return max(len(frame), len(message))
+
+    def _allows(self, message: str | bytes, now: float) -> bool:
+        """Say whether a message of the client may pass, and end the connection if so it is decided."""
+        if self._meter is not None and not self._meter(now):
+            self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now, why=Why.LIMIT)
+            return False
+        judge = self._judge
+        if judge is None:
+            return True
+        self._received += 1
+        plain = isinstance(message, bytes) or message.isascii()
+        size = len(message) if plain else len(str(message).encode())
+        verdict = judge.judge(MessageFacts(message, size, self._received, now - self._begun), now)
+        refusal = verdict.refusal
+        if isinstance(refusal, CloseAction):
+            cause = f"closed by the rule {verdict.rule}"
+            self.finish(refusal.code, refusal.reason, now, cause=cause, why=Why.RULE)
+        return refusal is None
+
+    def _control(self, leg: MessageLeg, event: Event) -> None:
+        scanner = leg.inspected
+        if isinstance(event, Ping):
+            scanner.pings += 1
+            leg.answer_ping(event.data)
+        elif isinstance(event, Pong):
+            scanner.ponged(event.data)
+        else:
+            # A connection that is open from the beginning, asked for messages, says nothing else.
+            assert isinstance(event, Close)
+            scanner.close = event
+            if not (scanner.keep_close or scanner.over):
+                code = None if event.code == CloseCode.NO_STATUS_RECEIVED else event.code
+                other = self.other(leg)
+                other.put(other.frame(Opcode.CLOSE, encode_close(code, event.reason)))
+
+    def ended(self, leg: Leg, now: float, *, lost: bool = False) -> None:
+        """Take the end of a byte stream; it counts behind what came before."""
+        assert isinstance(leg, MessageLeg)
+        if leg.holds:
+            leg.lost = lost or leg.lost is True
+            self._closing(now)
+        else:
+            super().ended(leg, now, lost=lost)
+
+    def _give_up(self, now: float) -> None:
+        for leg, party in ((self.client, Party.CLIENT), (self.origin, Party.ORIGIN)):
+            if leg.holds:
+                cause = f"the {party.value} ended its stream, and what it had sent found no room"
+                self._because(party, CloseCode.ABNORMAL_CLOSURE, cause, Why.LOST)
+        super()._give_up(now)
+
+
+def inspected(
+    *,
+    client: Deflate | None = None,
+    origin: Deflate | None = None,
+    judge: Judge | None = None,
+    meter: Meter | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    max_age: float | None = None,
+) -> Inspection:
+    """Return a tunnel in which messages are inspected.
+
+    Args:
+        client, origin: what was agreed for permessage-deflate on each leg.
+        limits: of what either side sends, after inflation.
+        judge, meter, timeouts, max_age: see `Inspection`.
+    """
+    return Inspection(
+        _leg(Role.SERVER, limits, client),
+        _leg(Role.CLIENT, limits, origin),
+        judge=judge,
+        meter=meter,
+        timeouts=timeouts,
+        max_age=max_age,
+    )
+
+
+def _leg(role: Role, limits: Limits, deflate: Deflate | None) -> MessageLeg:
+    # Who ends the connection, and when, is decided above the engine.
+    return MessageLeg(
+        Connection(
+            role, limits=limits, timeouts=_NO_TIMEOUTS, auto_pong=False, auto_close=False, deflate=deflate
+        )
+    )
