@@ -60,7 +60,8 @@ def happenings(parts: int) -> st.SearchStrategy[list[Happening]]:
     one = st.builds(
         lambda part, pause, what: Happening(part, pause, *what),
         st.integers(0, parts - 1),
-        st.integers(1, 2000).map(lambda number: number * STEP),
+        # All of it within the time of a series.
+        st.integers(1, 448).map(lambda number: number * STEP),
         _what,
     )
     return st.lists(one, max_size=40)

@@ -32,7 +32,6 @@ def test_reports_of_parts_are_the_report_of_the_whole(happened: list[Happening])
     for field in FIELDS:
         one, other = found["series"].pop(field), expected["series"].pop(field)
         assert sum(one) == sum(other)
-        assert max((abs(a - b) for a, b in zip(one[:-1], other[:-1], strict=True)), default=0) <= 3
     assert found.pop("workers") == 3
     assert expected.pop("workers") == 1
     # A part of which no connection ended has no row of zeros.
