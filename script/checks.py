@@ -24,9 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent
 # difference: they run once.
 OUTSIDE = ("browser", "foreign", "interop", "node", "npm", "packaging", "sanitizer")
 
-# What stands above the engine does not know which backend it has: its tests run with the first one alone.
-ABOVE = ("asyncio", "cli", "compat", "contract", "docs", "edge", "sync", "trio")
-
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 COMPILERS = ("clang", "gcc", "cc")
 # What tests with the marker `peers` import; uvloop is not everywhere.
@@ -151,14 +148,10 @@ def tests(missing: set[str]) -> Iterator[Part]:
     )
     inside = suite(without={*OUTSIDE, *missing})
     yield Part(f"whole suite, backend {backends[0]}", inside, {"EDGEWS_BACKEND": backends[0]}, pytest=True)
-    for backend in backends[1:]:
-        engine = [*inside, *(f"--ignore=tests/{folder}" for folder in ABOVE)]
-        yield Part(
-            f"engine and sessions, backend {backend}", engine, {"EDGEWS_BACKEND": backend}, pytest=True
-        )
+    # Each backend has run all tests after this, and `python -O` as well, in two runs.
     # The variable, not the option: pytest-xdist does not hand options of the interpreter on.
-    optimized = {"EDGEWS_BACKEND": backends[0], "PYTHONOPTIMIZE": "1", "HYPOTHESIS_PROFILE": "brief"}
-    title = f"whole suite under python -O, backend {backends[0]}"
+    optimized = {"EDGEWS_BACKEND": backends[-1], "PYTHONOPTIMIZE": "1", "HYPOTHESIS_PROFILE": "brief"}
+    title = f"whole suite under python -O, backend {backends[-1]}"
     warning = "-Wignore:assertions not in test modules:pytest.PytestConfigWarning"
     yield Part(title, [*inside, warning], optimized, pytest=True)
     yield from fuzzing()

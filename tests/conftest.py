@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -31,3 +32,9 @@ settings.register_profile("ci", parent=settings.get_profile("default"), derandom
 settings.register_profile("brief", parent=settings.get_profile("ci"), max_examples=20)
 settings.register_profile("thorough", parent=settings.get_profile("default"), max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare what is there for all tests from each collection of garbage, for many tests ask for one."""
+    gc.collect()
+    gc.freeze()

@@ -167,6 +167,57 @@ def head_of(size: int) -> bytes:
     return start + b"v" * (size - len(start) - len(end)) + end
 
 
+# Framing that RFC 9112 §6.3 and §11.2 warn of, and what is said about it.
+DOUBTFUL = [
+    (b"1.1", b"Content-Length: 3\r\nTransfer-Encoding: chunked", "Transfer-Encoding"),
+    (b"1.1", b"Transfer-Encoding: chunked\r\ncontent-length: 3", "Transfer-Encoding"),
+    (b"1.1", b"Content-Length: 3\r\nContent-Length: 3", "Content-Length"),
+    (b"1.1", b"Content-Length: 3, 3", "Content-Length"),
+    (b"1.1", b"Content-Length: 3\r\nContent-Length: 4", None),
+    (b"1.1", b"Content-Length: +3", None),
+    (b"1.1", b"Content-Length: 0x3", None),
+    (b"1.1", b"Content-Length:", None),
+    (b"1.1", b"Transfer-Encoding: gzip", None),
+    (b"1.1", b"Transfer-Encoding: gzip, chunked", None),
+    (b"1.1", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", None),
+    (b"1.1", b"Transfer-Encoding: xchunked", None),
+    (b"1.1", b"Transfer-Encoding : chunked", None),
+    (b"1.0", b"Transfer-Encoding: chunked", "Transfer-Encoding"),
+]
+
+
+@pytest.mark.parametrize(("version", "fields", "header"), DOUBTFUL)
+@pytest.mark.parametrize("cut", [lambda data: [data], octets])
+def test_a_body_whose_length_is_in_doubt(
+    version: bytes, fields: bytes, header: str | None, cut: Callable[[bytes], list[bytes]]
+) -> None:
+    data = b"POST / HTTP/" + version + b"\r\nHost: x\r\n" + fields + b"\r\n\r\n"
+    *before, last = cut(data)
+    reader = RequestReader(LIMITS, bodies=True)
+    assert all(reader.feed(piece) is None for piece in before)
+    with pytest.raises(HandshakeError) as caught:
+        reader.feed(last + b"0\r\n\r\n")
+    assert caught.value.status in (400, 501)
+    assert caught.value.header == header
+
+
+@pytest.mark.parametrize(
+    "fields", [b"Content-Length: 3", b"Transfer-Encoding: chunked", b"Transfer-Encoding: Chunked", b"X: y"]
+)
+@pytest.mark.parametrize("cut", [lambda data: [data], octets])
+def test_a_body_is_left_to_who_wants_one(fields: bytes, cut: Callable[[bytes], list[bytes]]) -> None:
+    reader = RequestReader(LIMITS, bodies=True)
+    *before, last = cut(b"POST / HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n\r\n")
+    assert all(reader.feed(piece) is None for piece in before)
+    complete = reader.feed(last + b"abc")
+    assert complete is not None
+    assert complete[1] == b"abc"
+    name, _, value = fields.decode().partition(": ")
+    found = complete[0].headers.get(name)
+    assert found is not None
+    assert found.lower() == value.lower()
+
+
 @pytest.mark.parametrize("cut", [lambda data: [data], octets])
 def test_the_limit_of_bytes_is_exact(cut: Callable[[bytes], list[bytes]]) -> None:
     limits = Limits(max_header_size=300)
@@ -231,6 +282,49 @@ def test_a_refusal_is_known_before_its_body_is_complete() -> None:
         assert reader.feed(piece, False) is None
     assert reader.refused
     assert reader.feed(b"hello", False) == (Response(403, Headers([("Content-Length", "5")]), b"hello"), b"")
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=40), max_size=6),
+    st.sampled_from(["length", "chunks", "end"]),
+    CUTS,
+)
+def test_a_body_in_pieces(body: list[bytes], framing: str, cuts: list[int]) -> None:
+    """Whoever takes it piece by piece gets all of it, however long it is, and sees its end."""
+    whole = b"".join(body)
+    field = {
+        "length": b"Content-Length: %d" % len(whole),
+        "chunks": b"Transfer-Encoding: chunked",
+        "end": b"X: y",
+    }
+    data = b"HTTP/1.1 403 No\r\n" + field[framing] + b"\r\n\r\n"
+    data += (
+        b"".join(encode_chunk(part, False) for part in body) + b"0\r\n\r\n" if framing == "chunks" else whole
+    )
+    reader = response_reader(Limits(max_body_size=1))
+    response, found = None, b""
+    for piece in [*pieces(data, cuts), b""]:
+        eof = framing == "end" and not piece
+        if response is None:
+            complete = reader.feed_head(piece, eof)
+            if complete is None:
+                continue
+            response, piece = complete
+        found += b"".join(reader.feed_body(piece, eof))
+    assert response is not None
+    assert (response.status, response.body) == (403, b"")
+    assert found == whole
+    assert reader.complete
+
+
+def test_a_body_that_ends_too_soon() -> None:
+    reader = response_reader(LIMITS)
+    complete = reader.feed_head(b"HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nhi", False)
+    assert complete is not None
+    assert list(reader.feed_body(complete[1], False)) == [b"hi"]
+    assert not reader.complete
+    with pytest.raises(HandshakeError, match="malformed response"):
+        list(reader.feed_body(b"", True))
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 100000", b"Transfer-Encoding: chunked", b"X: y"])

@@ -10,6 +10,7 @@ RFC 9112.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from sys import intern
 
 import h11
@@ -28,6 +29,8 @@ _FORBIDDEN = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f
 # or a non-ASCII byte in its name.
 _BAD_LINE = re.compile(rb"\n(?!" + TOKEN.encode() + rb"+:|\r\n|\Z)")
 _HOST = re.compile(rb"\nhost:", re.IGNORECASE)
+_LENGTH = re.compile(rb"\ncontent-length:([^\r]*)", re.IGNORECASE)
+_CODING = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
 # A request that follows the grammar as it stands, and not just what parsers put up with. RFC 9112 §3, §5.
 _PLAIN = re.compile(
     rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
@@ -92,12 +95,17 @@ class HeadReader:
 
 
 class RequestReader:
-    """Read one request head, as a server."""
+    """Read one request head, as a server.
 
-    __slots__ = ("_head", "_limits")
+    Args:
+        bodies: let requests have a body, which is left to the caller; its length is beyond doubt.
+    """
 
-    def __init__(self, limits: Limits) -> None:
+    __slots__ = ("_bodies", "_head", "_limits")
+
+    def __init__(self, limits: Limits, *, bodies: bool = False) -> None:
         self._limits = limits
+        self._bodies = bodies
         self._head = HeadReader(limits)
 
     @property
@@ -112,7 +120,8 @@ class RequestReader:
             The request and the bytes behind its head; None as long as it is incomplete.
 
         Raises:
-            HandshakeError: it is malformed or too large, or it has a body; with the status to answer.
+            HandshakeError: it is malformed or too large, or it has a body that it may not have; with the
+                status to answer.
 
         RFC 9112 §3, §5, §6.
         """
@@ -146,7 +155,9 @@ class RequestReader:
         request = Request(
             event.method.decode("latin-1"), event.target.decode("latin-1"), _fields(event), version
         )
-        if not isinstance(parser.next_event(), h11.EndOfMessage):
+        if self._bodies:
+            _check_length(head, version)
+        elif not isinstance(parser.next_event(), h11.EndOfMessage):
             header = "Transfer-Encoding" if request.headers.has("Transfer-Encoding") else "Content-Length"
             raise HandshakeError("a request with a body is not served here", header=header)
         return request, rest
@@ -173,6 +184,23 @@ class RequestReader:
             for name, value in found
         ]
         return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
+
+
+def _check_length(head: bytes, version: str) -> None:
+    """Make sure that no server reads a length into a head that another one does not.
+
+    h11 knows a rule for each of these; who stands behind may know another one. RFC 9112 §6.1, §6.3, §11.2.
+    """
+    lengths = _LENGTH.findall(head)
+    if _CODING.search(head):
+        if lengths:
+            raise HandshakeError(
+                "Content-Length and Transfer-Encoding are both there", header="Transfer-Encoding"
+            )
+        if version == "1.0":
+            raise HandshakeError("HTTP/1.0 knows no Transfer-Encoding", header="Transfer-Encoding")
+    if len(lengths) > 1 or b"," in b"".join(lengths):
+        raise HandshakeError("Content-Length is there more than once", header="Content-Length")
 
 
 class ResponseReader:
@@ -218,7 +246,38 @@ class ResponseReader:
 
         RFC 9112 §4, §6.
         """
-        while self._response is None:
+        if self._response is None:
+            complete = self.feed_head(data, eof)
+            if complete is None or complete[0].status == 101:
+                return complete
+            self._response, data = complete
+        try:
+            for piece in self.feed_body(data, eof):
+                self._body += piece
+                if len(self._body) >= self._limits.max_body_size:
+                    break
+            else:
+                if not self.complete:
+                    return None
+        except HandshakeError:
+            # The status and what came of the body say more than the way in which the rest is broken.
+            pass
+        self._response.body = bytes(self._body[: self._limits.max_body_size])
+        return self._response, b""
+
+    def feed_head(self, data: bytes, eof: bool) -> tuple[Response, bytes] | None:
+        """Take the next bytes up to the end of the head, for a caller who takes the body in pieces.
+
+        Returns:
+            The response without its body, and the bytes behind its head, which are for `feed_body` if it is
+            no 101; None as long as it is incomplete.
+
+        Raises:
+            HandshakeError: it is malformed or too large, or the stream ended inside it.
+
+        RFC 9112 §4.
+        """
+        while True:
             try:
                 complete = self._head.feed(data)
             except HandshakeError as error:
@@ -235,29 +294,27 @@ class ResponseReader:
             if isinstance(event, h11.InformationalResponse) and event.status_code == 101:
                 return Response(101, _fields(event)), data
             if isinstance(event, h11.Response):
-                self._response = Response(event.status_code, _fields(event))
-        if self._body_ends(data, eof):
-            self._response.body = bytes(self._body[: self._limits.max_body_size])
-            return self._response, b""
-        return None
+                return Response(event.status_code, _fields(event)), data
 
-    def _body_ends(self, data: bytes, eof: bool) -> bool:
+    def feed_body(self, data: bytes, eof: bool) -> Iterator[bytes]:
+        """Yield the pieces of the body that are in the next bytes; then `complete` says if it is over.
+
+        Raises:
+            HandshakeError: it is malformed, or the stream ended inside it.
+
+        RFC 9112 §6, §7.
+        """
         if data:
             self._parser.receive_data(data)
         if eof:
             self._parser.receive_data(b"")
-        while True:
-            try:
-                event = self._next()
-            except HandshakeError:
-                # The status and what came of the body say more than the way in which the rest is broken.
-                return True
-            if isinstance(event, h11.Data):
-                self._body += event.data
-                if len(self._body) >= self._limits.max_body_size:
-                    return True
-            else:
-                return event is not h11.NEED_DATA
+        while isinstance(event := self._next(), h11.Data):
+            yield bytes(event.data)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the body is over."""
+        return self._parser.their_state not in (h11.SEND_RESPONSE, h11.SEND_BODY)
 
     def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,15 +13,6 @@ from tests.asyncio.harness import LINKS, LOOPS, Link, NewLoop, run
 def new_loop(request: pytest.FixtureRequest) -> NewLoop:
     """Every test runs on every loop."""
     return LOOPS[request.param]
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _collect_quickly() -> Iterator[None]:
-    """Spare what is there already from the collections after each test, as there are many of both."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(params=LINKS)

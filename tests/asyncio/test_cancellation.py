@@ -220,8 +220,8 @@ class TestPing:
                 assert ws._session.pings == {}
                 assert not ws._pingers
             await ws.send("between")
-            assert await soon(ws.ping()) > 0
             assert await soon(ws.recv()) == "between"
+            assert await soon(ws.ping()) > 0
 
     async def test_others_go_on(self) -> None:
         async with PLAIN.open(echo) as ws:

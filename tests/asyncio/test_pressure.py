@@ -14,6 +14,7 @@ from edgews import CauseKind, Disconnected, Timeouts
 from edgews.asyncio import ConnectionClosed, Server, WebSocket, connect
 from tests import wire
 from tests.asyncio.harness import (
+    LINKS,
     PLAIN,
     Held,
     Link,
@@ -196,26 +197,8 @@ class TestAPeerThatNeverReads:
         assert most <= OURS
 
 
-class TestAPeerThatIsSlow:
-    async def test_gets_everything_in_order_once_it_reads(self, link: Link) -> None:
-        held = Held()
-        async with link.serve(held) as server, link.connect(server) as ws:
-            theirs = await held.ws()
-            sent = [b"%d " % number + os.urandom(100_000) for number in range(160)]
-
-            async def send_all() -> None:
-                for message in sent:
-                    await theirs.send(message)
-
-            sender = asyncio.create_task(send_all())
-            await until(lambda: ws._session.full)
-            await turns()
-            assert not sender.done()
-            assert [await soon(ws.recv()) for _ in sent] == sent
-            await sender
-
-
 class TestAnApplicationThatIsSlow:
+    @pytest.mark.parametrize("link", [LINKS["plain"], LINKS["tls1.3"]], ids=["plain", "tls1.3"])
     async def test_the_peer_has_to_wait_and_nothing_is_lost(self, link: Link) -> None:
         held = Held()
         async with link.serve(held) as server, link.connect(server) as ws:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from edgews.edge.config.file import parse_config
+from edgews.edge.config.health import Health
 from edgews.edge.config.policies import (
     ConnectionLimitTable,
     ConnectionsTable,
@@ -27,6 +28,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "": Config,
     "listen.": Listen,
     "route.": Route,
+    "route.health.": Health,
     "rule.": RuleTable,
     "list.": ListTable,
     "limiter.": LimiterTable,
@@ -50,7 +52,8 @@ OPTIONAL = {"listen.certificate", "listen.key"} | {
 OF_ACTIONS = {"rule.status": Block().status, "rule.code": Close().code, "rule.keys": RequireToken().keys}
 # What the table says in words.
 WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
-WORDS |= {"host and path": "", "every host": None, "no limit": None}
+WORDS |= {"host and path": "", "every host": None, "no limit": None, "none": None}
+WORDS |= {"yes": True}
 # What a table stands for that has none of its keys.
 NOTHING = ([], {}, None)
 
@@ -66,9 +69,11 @@ def rows() -> dict[str, str]:
     return found
 
 
-def test_the_example_is_a_configuration() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(parse_config(example).route) == 2
+def test_the_examples_are_a_configuration() -> None:
+    example, checks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    config = parse_config(f"{example}\n{checks}")
+    assert len(config.route) == 2
+    assert config.route[1].health is not None
 
 
 def test_each_key_has_its_default() -> None:
@@ -87,7 +92,7 @@ def test_each_key_has_its_default() -> None:
             assert default == json.loads(says.strip("`")), key
         elif says.startswith("`"):
             assert default == says.strip('`"'), key
-        elif says.isdigit():
-            assert default == int(says), key
+        elif says.replace(".", "").isdigit():
+            assert default == float(says), key
         elif key not in OPTIONAL:
             assert default == WORDS[says], key

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 import ssl as tls
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence, Set
 from inspect import isawaitable
 from types import TracebackType
 from typing import Any
@@ -40,16 +40,17 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._connections: set[WebSocket] = set()
-        # Those among them that are open.
-        self._open: set[WebSocket] = set()
+        # Those among them that are open, in order.
+        self._open: dict[WebSocket, None] = {}
         # There while somebody waits until no connection is left.
         self._empty: asyncio.Future[None] | None = None
         self._closing = False
 
     @property
-    def connections(self) -> set[WebSocket]:
-        """The connections that are open now; a copy, made for `broadcast`."""
-        return self._open.copy()
+    def connections(self) -> Set[WebSocket]:
+        """The connections that are open now, in the order in which they were opened; a copy, for `broadcast`."""
+        # What was made together lies together in memory, so going through it in this order takes less time.
+        return self._open.copy().keys()
 
     @property
     def sockets(self) -> Sequence[socket.socket]:
@@ -146,7 +147,7 @@ class Server:
     def gone(self, ws: WebSocket) -> None:
         """Forget a connection whose stream and whose handler have both ended; the connection calls it."""
         if ws._transport is None:
-            self._open.discard(ws)
+            self._open.pop(ws, None)
         if ws._transport is None and (ws._task is None or ws._task.done()):
             self._connections.discard(ws)
             if not self._connections and self._empty is not None:
@@ -186,7 +187,7 @@ class Server:
             if response is not None:
                 ws._reject(response)
             elif ws._accept(self._options.choose(ws.request)):
-                self._open.add(ws)
+                self._open[ws] = None
                 return True
         except Exception:
             self._give_up(ws)

@@ -10,7 +10,7 @@ from edgews.edge.analytics.series import FIELDS, SPAN
 from .happenings import Happening, Process, happenings
 
 LIMIT = {"kind": "route", "name": "chat", "state": "ok", "count": 1, "soft": 2, "burst": 1, "spent": 1.0}
-ORIGIN = {"route": "chat", "origin": "ws://o", "active": 1, "failures": 0, "state": "ok"}
+ORIGIN = {"route": "chat", "origin": "ws://o", "active": 1, "checks": 0, "cause": "", "state": "ok"}
 
 
 @given(happenings(3))

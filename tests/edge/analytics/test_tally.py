@@ -33,6 +33,10 @@ def test_what_happens_is_counted(happened: list[Happening]) -> None:
     assert total(counters["connections_ended"]) == len(times.get("ended", ()))
     assert total(counters["upgrades_refused"]) == len(times.get("refused", ()))
     assert total(counters["connections_abandoned"]) == len(times.get("abandoned", ()))
+    assert total(counters["plain_requests"]) == len(times.get("answered", ()))
+    assert total(counters["plain_requests"], "2xx") == sum(
+        values[1] in (200, 204) for values in times.get("answered", ())
+    )
     assert total(counters["origin_failures"]) == len(times.get("unreachable", ()))
     assert total(counters["connections_ended"], "client") == sum(
         values[1] == "client" for values in times.get("ended", ())
@@ -115,7 +119,7 @@ def test_a_trace_is_found_among_ends_and_refusals() -> None:
 
 def test_limits_and_origins_are_told_as_they_are() -> None:
     limit = {"kind": "all", "name": "x", "state": "ok", "count": 1, "soft": 2, "burst": 0, "spent": 0.0}
-    origin = {"route": "chat", "origin": "ws://o", "active": 1, "failures": 0, "state": "ok"}
+    origin = {"route": "chat", "origin": "ws://o", "active": 1, "checks": 0, "cause": "", "state": "ok"}
     rules = {("two", "log"): 3, ("one", "block"): 1}
     report = Tally(0.0).report(1.0, {}, limits=[limit], origins=[origin], rules=rules)
     assert (report["limits"], report["origins"]) == ([limit], [origin])

@@ -101,9 +101,48 @@ max_frame_size = 2097152
         "x.toml:21: listen[2].address: each address once",
         "x.toml:22: listen[2].key: certificate beside it: TLS needs both",
         "x.toml:25: listen[3].certificate: key beside it: TLS needs both",
-        "x.toml:26: route[1]: another host or path: an earlier route has the same",
+        "x.toml:26: route[1]: another host, path, headers or when: an earlier route has the same",
         "x.toml:30: route[1].max_frame_size: at most max_message_size",
     ]
+
+
+def test_a_route_cannot_pass_what_rules_have_to_see():
+    text = """
+[[route]]
+name = "raw"
+path = "/raw"
+origins = ["ws://a"]
+inspect = "frames"
+compression = "off"
+message_limiter = "none"
+[[rule]]
+name = "no long ones"
+expression = "message.size > 9"
+action = "drop"
+on = "message"
+"""
+    at = GOOD.count("\n")
+    assert faults(GOOD + text) == [
+        f"x.toml:{at + 6}: route[1].inspect: auto or messages on the route 'raw': "
+        "the rule 'no long ones' looks at messages",
+        f"x.toml:{at + 7}: route[1].compression: no such key where frames pass as they came",
+        f"x.toml:{at + 8}: route[1].message_limiter: the name of a limiter, and there is none",
+    ]
+
+
+def test_a_route_whose_frames_pass_beside_rules_for_upgrades():
+    text = """
+[[route]]
+path = "/raw"
+origins = ["ws://a"]
+inspect = "frames"
+[[rule]]
+name = "only with TLS"
+expression = "!ssl"
+action = "block"
+"""
+    config = parse_config(GOOD + text, "x.toml")
+    assert [config.inspects(route) for route in config.route] == [False, False]
 
 
 @pytest.mark.parametrize(

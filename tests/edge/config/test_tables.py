@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edgews.edge.config.faults import Fault
 from edgews.edge.config.tables import Config, Route
 
@@ -21,6 +23,28 @@ def test_what_a_route_means_to_the_engine():
     assert route.limits().max_message_size == 65536
     assert route.timeouts().idle == 60.0
     assert route.timeouts().ping_interval is None
+
+
+@pytest.mark.parametrize(
+    ("inspect", "rule", "inspects"),
+    [
+        ("auto", None, False),
+        ("auto", "upgrade", False),
+        ("auto", "message", True),
+        ("frames", None, False),
+        ("messages", None, True),
+    ],
+)
+def test_rules_for_messages_have_routes_inspected(inspect, rule, inspects):
+    rules = [{"name": "r", "expression": "true", "action": "log", "on": rule}] if rule else []
+    config = Config.model_validate(
+        {
+            "listen": [{"address": ":80"}],
+            "route": [{"origins": ["ws://a"], "inspect": inspect}],
+            "rule": rules,
+        }
+    )
+    assert config.inspects(config.route[0]) is inspects
 
 
 def test_a_configuration_knows_where_it_comes_from():

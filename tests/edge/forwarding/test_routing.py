@@ -1,33 +1,28 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.forwarding.routing import find, host_name
+from edgews.edge.forwarding.routing import Condition, find
+from edgews.edge.policy.fields import UpgradeFacts
+from edgews.edge.policy.normalize import Target
+from edgews.headers import Headers
 
 
 @dataclass
 class Place:
     host: str | None
     path: str = "/"
+    headers: dict[str, str] = field(default_factory=dict)
+    condition: Condition | None = None
 
 
-@pytest.mark.parametrize(
-    ("field", "name"),
-    [
-        ("Example.COM", "example.com"),
-        ("example.com:8080", "example.com"),
-        ("example.com.", "example.com"),
-        ("[::1]:80", "[::1]"),
-        ("[::1]", "[::1]"),
-        ("", ""),
-    ],
-)
-def test_the_name_in_a_host_field(field, name):
-    assert host_name(field) == name
+def facts(host: str, path: str, *fields: tuple[str, str]) -> UpgradeFacts:
+    headers = Headers([("Host", host), *fields])
+    return UpgradeFacts("GET", Target(path), headers, None, False, "ray")
 
 
 ROUTES = (
@@ -59,24 +54,72 @@ ROUTES = (
     ],
 )
 def test_the_most_exact_route_is_taken(host, path, place):
-    assert find(ROUTES, host, path) == place
-    assert find(ROUTES[::-1], host, path) == place
+    assert find(ROUTES, facts(host, path)) == place
+    assert find(ROUTES[::-1], facts(host, path)) == place
+
+
+def asks_for_x(asked: UpgradeFacts) -> bool:
+    return asked.headers.has("X")
+
+
+def model(routes: list[Place], asked: UpgradeFacts) -> Place | None:
+    """Look at all routes, whatever they are, and take the best by its description."""
+    name, path = asked.headers.get("Host") or "", asked.target.path
+
+    def fits(route: Place) -> bool:
+        host = route.host
+        below = host is not None and host.startswith("*.") and name.endswith(host[1:])
+        prefix = route.path.rstrip("/")
+        return (
+            (host is None or host == name or below)
+            and (path == prefix or path.startswith(prefix + "/"))
+            and all(value in asked.headers.get_all(key) for key, value in route.headers.items())
+            and (route.condition is None or route.condition(asked))
+        )
+
+    def rank(route: Place) -> tuple[bool, bool, int, int, int, bool]:
+        host = route.host or ""
+        exact = bool(host) and not host.startswith("*.")
+        return (
+            exact,
+            bool(host),
+            0 if exact else len(host),
+            len(route.path.rstrip("/")),
+            len(route.headers),
+            route.condition is not None,
+        )
+
+    # Of equals, `max` takes the first.
+    return max(filter(fits, routes), key=rank, default=None)
 
 
 hosts = st.sampled_from([None, "example.com", "*.example.com", "a.example.com"])
 paths = st.sampled_from(["/", "/a", "/a/", "/a/b"])
+headers = st.dictionaries(st.sampled_from(["X", "Y"]), st.sampled_from(["1", "2"]), max_size=2)
+conditions = st.sampled_from([None, asks_for_x])
+fields = st.lists(st.tuples(st.sampled_from(["x", "Y"]), st.sampled_from(["1", "2", "3"])), max_size=3)
 
 
-@given(st.lists(st.builds(Place, hosts, paths), max_size=6), st.permutations(range(6)))
-def test_the_order_of_routes_does_not_matter(routes, order):
-    # Two routes that say the same are refused before.
-    routes = list({(route.host, route.path.rstrip("/")): route for route in routes}.values())
-    shuffled = [routes[number] for number in order if number < len(routes)]
-    for host in ("example.com", "a.example.com", "other.org"):
-        for path in ("/", "/a", "/a/b", "/ab"):
-            assert find(routes, host, path) == find(shuffled, host, path)
+@given(
+    st.lists(st.builds(Place, hosts, paths, headers, conditions), max_size=8),
+    st.sampled_from(["example.com", "a.example.com", "b.a.example.com", "other.org"]),
+    st.sampled_from(["/", "/a", "/a/b", "/a/b/c", "/ab"]),
+    fields,
+)
+def test_the_route_is_the_best_of_those_that_fit(routes, host, path, fields):
+    asked = facts(host, path, *fields)
+    assert find(routes, asked) is model(routes, asked)
+
+
+def test_a_condition_is_asked_only_where_nothing_better_fits():
+    def never(asked: UpgradeFacts) -> bool:
+        raise AssertionError(asked)
+
+    better = Place(None, "/a")
+    assert find((Place(None, condition=never), better), facts("x", "/a")) is better
 
 
 def test_nowhere():
-    assert find((), "example.com", "/") is None
-    assert find((Place("other.org"), Place("*.other.org"), Place(None, "/x")), "example.com", "/") is None
+    assert find((), facts("example.com", "/")) is None
+    routes = (Place("other.org"), Place("*.other.org"), Place(None, "/x"))
+    assert find(routes, facts("example.com", "/")) is None

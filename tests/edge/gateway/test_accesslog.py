@@ -35,11 +35,24 @@ def test_records():
         "cause": "enough",
         "messages_up": 1,
         "messages_down": 0,
+        "dropped": 0,
         "bytes_up": 11,
         "bytes_down": 0,
         "duration": 2.0,
     }
     assert accesslog.opened(ABOUT, 1.23456) == COMMON | {"event": "open"}
+    plain = accesslog.answered(
+        ABOUT, 1.23456, method="GET", status=200, cause="", bytes_up=0, bytes_down=5, duration=0.5
+    )
+    assert plain == COMMON | {
+        "event": "request",
+        "method": "GET",
+        "status": 200,
+        "cause": "",
+        "bytes_up": 0,
+        "bytes_down": 5,
+        "duration": 0.5,
+    }
     noted = replace(ABOUT, notes=("o: refused",))
     refused = accesslog.refused(noted, 1.23456, status=400, cause="no", header="Host", duration=0.5)
     assert refused == COMMON | {

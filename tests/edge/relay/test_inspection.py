@@ -316,6 +316,27 @@ def test_a_rule_closes_the_connection_and_nothing_follows():
     assert it.tunnel.client.inspected.dropped == 1
 
 
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_meter_is_exact(count):
+    asked: list[float] = []
+
+    def meter(now: float) -> bool:
+        asked.append(now)
+        return len(asked) <= count
+
+    words = Words()
+    it = both(meter=meter, judge=words)
+    it.say(it.client, framed(it.client, wire.TEXT, b"a") * 5)
+    it.say(it.origin, framed(it.origin, wire.TEXT, b"b") * 5)
+    assert it.at(it.origin)[:-1] == [(wire.TEXT, b"a")] * count
+    assert it.code(it.origin) == 1001
+    assert asked == [100.0] * (count + 1)
+    assert len(words.seen) == count
+    it.say(it.origin, close_frame(it.origin, 1001))
+    assert it.at(it.client) == [(wire.TEXT, b"b")] * 5 + [(wire.CLOSE, b"\x03\xf5too many messages")]
+    assert it.tunnel.end == End(Party.GATEWAY, 1013, "too many messages", Why.LIMIT)
+
+
 # Control frames
 
 

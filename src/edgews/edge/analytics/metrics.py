@@ -48,6 +48,7 @@ COUNTERS: Final = {
         "Requests that opened nothing: the answer, the reason, and the header field at fault.",
         ("route", "status", "reason", "header"),
     ),
+    "plain_requests": Metric("Plain HTTP requests that were passed on.", ("route", "status")),
     "messages": Metric("Messages that passed whole.", ("route", "direction", "type")),
     "bytes": Metric("Bytes of frames that came.", ("route", "direction")),
     "rule_matches": Metric("Matches of rules.", ("rule", "action")),

@@ -31,7 +31,7 @@ def merge(reports: Sequence[Report]) -> Report:
         },
         "series": add_series([report["series"] for report in reports]),
         "limits": _joined(reports, "limits", ("kind", "name"), ("count", "soft", "burst")),
-        "origins": _joined(reports, "origins", ("route", "origin"), ("active", "failures")),
+        "origins": _joined(reports, "origins", ("route", "origin"), ("active", "checks")),
         **{
             key: newest((record for report in reports for record in report[key]), SHOWN)
             for key in ("ended", "refused")
@@ -54,6 +54,8 @@ def _joined(
             for number in sums:
                 known[number] += entry[number]
             known["state"] = max(known["state"], entry["state"], key=STATES.index)
+            if "cause" in entry:
+                known["cause"] = known["cause"] or entry["cause"]
             if "spent" in entry:
                 known["spent"] = max(known["spent"], entry["spent"])
     return [found[name] for name in sorted(found)]

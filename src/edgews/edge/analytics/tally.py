@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from .counters import Counter, Histogram
-from .metrics import COUNTERS, DOWN, HISTOGRAMS, UP, code_label, header_label
+from .metrics import COUNTERS, DOWN, HISTOGRAMS, OTHER, UP, code_label, header_label
 from .series import Series
 
 # How many of the last ends, and of the last refusals, are kept with all that is known about them, and
@@ -106,6 +106,10 @@ class Tally:
         self._series.add(now, "refused")
         self._refused.append(_cut(record))
 
+    def answered(self, route: str, status: int) -> None:
+        """Count a plain request that an origin has answered."""
+        self._counters["plain_requests"].add((route, f"{status // 100}xx" if status else OTHER))
+
     def abandoned(self) -> None:
         """Count a client that left without a whole request."""
         self._counters["connections_abandoned"].add(())
@@ -162,7 +166,7 @@ class Tally:
             opening: clients whose connection is not open yet.
             limits: of each limit `kind`, `name`, `state`, `count`, `soft`, `burst` and `spent`.
             rules: how often each rule was acted upon, by its name and its action.
-            origins: of each origin `route`, `origin`, `active`, `failures` and `state`.
+            origins: of each origin `route`, `origin`, `active`, `checks`, `cause` and `state`.
         """
         messages, sizes, matches = Counter(), Counter(), Counter()
         for labels, number in rules.items():

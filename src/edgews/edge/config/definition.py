@@ -17,8 +17,9 @@ from .policies import ListTable, TokenKeyTable
 from .positions import Path as KeyPath
 
 if TYPE_CHECKING:
+    from edgews.edge.policy.fields import UpgradeFacts
     from edgews.edge.policy.lists import List
-    from edgews.edge.policy.rules import Ruleset
+    from edgews.edge.policy.rules import RuleError, Ruleset
 
     from .tables import Config
 
@@ -49,6 +50,7 @@ def define(config: Config, read: Callable[[str], bytes], environment: Mapping[st
         except _WrongError as wrong:
             faults.append(config.fault(("token_key", at, wrong.key), wrong.expected))
     rules = _rules(config, lists, faults)
+    conditions = _conditions(config, lists, faults)
     if faults:
         raise ConfigError(config.file, faults)
     return Definition(
@@ -62,6 +64,7 @@ def define(config: Config, read: Callable[[str], bytes], environment: Mapping[st
         keys=keys,
         places=config.tokens.places() if keys else None,
         max_lifetime=config.tokens.max_lifetime,
+        conditions=conditions,
     )
 
 
@@ -118,13 +121,10 @@ def _secret(table: TokenKeyTable, read: Callable[[str], bytes], environment: Map
 
 def _rules(config: Config, lists: Mapping[str, List], faults: list[Fault]) -> Ruleset | None:
     """Compile the rules, each for itself, so that all that are wrong are named."""
-    if not config.rule:
+    if not config.rule or not _can_compile(config, ("rule",), faults):
         return None
-    try:
-        from edgews.edge.policy.rules import RuleError, Ruleset
-    except ModuleNotFoundError as error:
-        faults.append(config.fault(("rule",), f"the package {error.name}: pip install 'edgews[edge]'"))
-        return None
+    from edgews.edge.policy.rules import RuleError, Ruleset
+
     rules = [table.rule() for table in config.rule]
     wrong = False
     for at, rule in enumerate(rules):
@@ -132,7 +132,42 @@ def _rules(config: Config, lists: Mapping[str, List], faults: list[Fault]) -> Ru
             Ruleset([rule], lists)
         except RuleError as error:
             wrong = True
-            path: KeyPath = ("rule", at, "expression")
-            place = f"line {error.line}, column" if "\n" in rule.expression.strip("\n") else "column"
-            faults.append(config.fault(path, f"{place} {error.column}: {error.problem}"))
+            faults.append(_wrong(config, ("rule", at, "expression"), error))
     return None if wrong else Ruleset(rules, lists)
+
+
+def _conditions(
+    config: Config, lists: Mapping[str, List], faults: list[Fault]
+) -> list[Callable[[UpgradeFacts], bool] | None]:
+    """Compile the conditions of routes."""
+    found: list[Callable[[UpgradeFacts], bool] | None] = [None] * len(config.route)
+    for at, route in enumerate(config.route):
+        path: KeyPath = ("route", at, "when")
+        if route.when is None:
+            continue
+        if not _can_compile(config, path, faults):
+            break
+        from edgews.edge.policy.conditions import Condition
+        from edgews.edge.policy.rules import RuleError
+
+        try:
+            found[at] = Condition(route.when, lists)
+        except RuleError as error:
+            faults.append(_wrong(config, path, error))
+    return found
+
+
+def _can_compile(config: Config, path: KeyPath, faults: list[Fault]) -> bool:
+    """Say whether what expressions need is installed."""
+    try:
+        import edgews.edge.policy.rules  # noqa: F401
+    except ModuleNotFoundError as error:
+        faults.append(config.fault(path, f"the package {error.name}: pip install 'edgews[edge]'"))
+        return False
+    return True
+
+
+def _wrong(config: Config, path: KeyPath, error: RuleError) -> Fault:
+    """Say where in its expression a rule or a condition is wrong."""
+    place = f"line {error.line}, column" if "\n" in error.rule.expression.strip("\n") else "column"
+    return config.fault(path, f"{place} {error.column}: {error.problem}")

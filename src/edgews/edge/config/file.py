@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from edgews.edge.policy.actions import Stage
 from edgews.edge.policy.connlimit import Kind
 
 from . import policies
 from .admin import contradictions as admin_contradictions
 from .faults import ConfigError, Fault, fault_of
+from .policies import one_of
 from .positions import Path as KeyPath
-from .tables import DEFAULT_FILE, Config
+from .tables import DEFAULT_FILE, Config, Route
 
 _TOML_AT = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)")
 
@@ -97,19 +100,36 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
                 found.append((("listen", at, one), f"{other} beside it: TLS needs both"))
     if config.admin is not None:
         found += admin_contradictions(config.admin, addresses)
-    places: set[tuple[str | None, str]] = set()
+    places: set[tuple[object, ...]] = set()
     for at, route in enumerate(config.route):
-        place = (route.host, route.path.rstrip("/"))
+        fields = frozenset((name.lower(), value) for name, value in route.headers.items())
+        place = (route.host, route.path.rstrip("/"), fields, route.when)
         if place in places:
-            found.append((("route", at), "another host or path: an earlier route has the same"))
+            found.append(
+                (("route", at), "another host, path, headers or when: an earlier route has the same")
+            )
         places.add(place)
         if route.max_frame_size is not None and route.max_frame_size > route.max_message_size:
             found.append((("route", at, "max_frame_size"), "at most max_message_size"))
+        found += _of_messages(config, route, ("route", at))
     found += policies.contradictions(config, {route.title for route in config.route})
     everybody = config.connections.limits().get(Kind.ALL)
     if everybody is not None and config.max_connections < (most := everybody.soft + everybody.burst):
         found.append((("max_connections",), f"{most} or more: connections lets so many in"))
     return found
+
+
+def _of_messages(config: Config, route: Route, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what a route says of messages, and cannot do."""
+    if route.inspect == "frames":
+        rule = next((rule for rule in config.rule if rule.stage is Stage.MESSAGE), None)
+        if rule is not None:
+            wish = f"auto or messages on the route {route.title!r}: the rule {rule.name!r} looks at messages"
+            yield (*path, "inspect"), wish
+        if "compression" in route.model_fields_set:
+            yield (*path, "compression"), "no such key where frames pass as they came"
+    if route.message_limiter is not None and route.message_limiter not in config.limiter:
+        yield (*path, "message_limiter"), one_of("limiter", config.limiter)
 
 
 def _known(path: KeyPath) -> list[str]:

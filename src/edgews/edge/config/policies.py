@@ -276,9 +276,9 @@ def _of_rule(rule: RuleTable, config: PolicyTables, sets: set[str]) -> Iterator[
         if getattr(rule, key) is not None and key not in taken:
             yield key, f"no such key with the action {rule.action} on {rule.on}s"
     if rule.action == "rate_limit" and rule.limiter not in config.limiter:
-        yield "limiter", _one_of("limiter", config.limiter)
+        yield "limiter", one_of("limiter", config.limiter)
     if rule.action == "require_token" and (rule.keys or "default") not in sets:
-        yield "keys", _one_of("set of token_key", sets)
+        yield "keys", one_of("set of token_key", sets)
 
 
 def _of_connections(table: ConnectionsTable, routes: set[str]) -> Iterator[tuple[KeyPath, str]]:
@@ -288,9 +288,10 @@ def _of_connections(table: ConnectionsTable, routes: set[str]) -> Iterator[tuple
         yield ("connections", "all"), "no such table beside this plan, which has a fixed number"
     for name in table.routes:
         if name not in routes:
-            yield ("connections", "routes", name), _one_of("route", routes)
+            yield ("connections", "routes", name), one_of("route", routes)
 
 
-def _one_of(what: str, names: Iterable[str]) -> str:
+def one_of(what: str, names: Iterable[str]) -> str:
+    """Say that the name of one of a kind is expected."""
     known = ", ".join(sorted(names))
     return f"the name of a {what}: {known}" if known else f"the name of a {what}, and there is none"

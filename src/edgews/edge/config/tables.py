@@ -7,15 +7,28 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PrivateAttr
 
 from edgews.edge.forwarding.origins import Origin, parse_origin
+from edgews.edge.policy.actions import Stage
 from edgews.limits import Limits, Timeouts
 
 from .admin import Admin
 from .faults import Fault, key_of
-from .policies import PolicyTables
+from .health import Health
+from .policies import Name, PolicyTables
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
-from .values import Address, HeaderPrefix, Host, MaybeSeconds, OriginText, Path, Seconds, Size, Table
+from .values import (
+    Address,
+    FieldValues,
+    HeaderPrefix,
+    Host,
+    MaybeSeconds,
+    OriginText,
+    Path,
+    Seconds,
+    Size,
+    Table,
+)
 
 DEFAULT_FILE: Final = "edgews.toml"
 
@@ -34,8 +47,14 @@ class Route(Table):
     name: str = ""
     host: Host | None = None
     path: Path = "/"
+    headers: FieldValues = Field(default_factory=dict)
+    when: str | None = None
     origins: Annotated[list[OriginText], Field(min_length=1)]
     ca: str | None = None
+    health: Health | None = None
+    http: bool = True
+    max_body_size: Size = 10 << 20
+    stream_timeout: Seconds = 60.0
     max_message_size: Size = Limits().max_message_size or 1 << 20
     max_frame_size: Size | None = None
     connect_timeout: Seconds = 5.0
@@ -45,8 +64,9 @@ class Route(Table):
     ping_interval: MaybeSeconds = 20.0
     ping_timeout: MaybeSeconds = 20.0
     max_age: MaybeSeconds = None
-    inspect: Literal["frames", "messages"] = "frames"
+    inspect: Literal["auto", "frames", "messages"] = "auto"
     compression: Literal["both", "client", "origin", "off"] = "both"
+    message_limiter: Name | None = None
 
     @property
     def title(self) -> str:
@@ -98,6 +118,12 @@ class Config(PolicyTables):
     def file(self) -> str:
         """The name of the file that it comes from."""
         return self._file
+
+    def inspects(self, route: Route) -> bool:
+        """Say whether the messages of a route are inspected, and not its frames alone."""
+        if route.inspect == "auto":
+            return any(rule.stage is Stage.MESSAGE for rule in self.rule)
+        return route.inspect == "messages"
 
     def fault(self, path: KeyPath, expected: str) -> Fault:
         """Describe what turns out to be wrong with a value only when it is used."""

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from edgews.edge.forwarding.headers import Identity
 from edgews.edge.forwarding.origins import parse_origin
 from edgews.edge.policy.normalize import normalize
+from edgews.headers import is_token
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _SEGMENTS = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
@@ -50,6 +51,13 @@ def _prefix(value: str) -> str:
     return value
 
 
+def _fields(value: dict[str, str]) -> dict[str, str]:
+    for name, text in value.items():
+        if not is_token(name) or not text.isascii() or not text.isprintable() or text != text.strip():
+            raise ValueError("names of header fields with their values")
+    return value
+
+
 class Table(BaseModel):
     """A table of the file: it has the keys that are listed, with values of just these types."""
 
@@ -63,6 +71,7 @@ Size: TypeAlias = Annotated[int, Field(ge=1, le=1 << 40)]
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 Host: TypeAlias = Annotated[str, AfterValidator(_host)]
 Path: TypeAlias = Annotated[str, AfterValidator(_path)]
+FieldValues: TypeAlias = Annotated[dict[str, str], AfterValidator(_fields)]
 OriginText: TypeAlias = Annotated[str, AfterValidator(_origin)]
 HeaderPrefix: TypeAlias = Annotated[str, AfterValidator(_prefix)]
 

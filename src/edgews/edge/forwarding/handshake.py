@@ -83,15 +83,10 @@ def check_switch(asked: Request, response: Response) -> bool:
 
 
 def client_response(response: Response, ray: str, *, identity: Identity) -> Response:
-    """Return the answer that the client gets: the origin's, without what was for one hop."""
-    upgrade = response.status == 101
-    passed = to_client(response.headers, ray, identity=identity, upgrade=upgrade)
-    fields = [field for field in passed if field[0].lower() != "content-length"]
-    if not upgrade:
-        if response.status not in (204, 304):
-            fields.append(("Content-Length", str(len(response.body))))
-        fields.append(("Connection", "close"))
-    return Response(response.status, Headers.of(fields), response.body)
+    """Return the 101 that the client gets: the origin's, without what was for one hop."""
+    passed = to_client(response.headers, ray, identity=identity, upgrade=True)
+    # RFC 9110 §8.6.
+    return Response(101, Headers.of(field for field in passed if field[0].lower() != "content-length"))
 
 
 def own_response(failure: Failure, headers: HeadersLike = ()) -> Response:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from edgews.errors import InvalidValueError
 from edgews.uri import parse_uri
+
+from .health import PASSIVE, Health, Plan
 
 
 @dataclass(slots=True, eq=False)
@@ -19,7 +21,7 @@ class Origin:
         path: of its Unix socket.
         secure: whether it is reached through TLS.
         active: how many connections it has, those being opened among them.
-        failures: how many times in a row it could not be reached.
+        health: what is known of it.
     """
 
     text: str
@@ -28,7 +30,12 @@ class Origin:
     path: str | None = None
     secure: bool = False
     active: int = field(default=0, kw_only=True)
-    failures: int = field(default=0, kw_only=True)
+    health: Health = field(default_factory=Health, kw_only=True)
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as they stand in a URI."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_origin(text: str) -> Origin:
@@ -54,21 +61,33 @@ def parse_origin(text: str) -> Origin:
 
 
 class Pool:
-    """The origins of a route."""
+    """The origins of a route.
 
-    __slots__ = ("_turn", "origins")
+    Args:
+        before: origins of the same route as it was; those that stay keep what is known of them.
+        plan: how they are checked, None if only connections for clients count.
+    """
 
-    def __init__(self, origins: Sequence[Origin]) -> None:
-        self.origins = tuple(origins)
+    __slots__ = ("_turn", "origins", "plan")
+
+    def __init__(
+        self, origins: Sequence[Origin], *, before: Iterable[Origin] = (), plan: Plan | None = None
+    ) -> None:
+        known = {origin.text: origin for origin in before}
+        self.origins = tuple(known.get(origin.text, origin) for origin in origins)
+        self.plan = plan
+        for origin in self.origins:
+            origin.health.plan = PASSIVE if plan is None else plan
         self._turn = 0
 
     def candidates(self) -> list[Origin]:
         """Return the origins in the order in which to try them.
 
-        Those that could be reached last time come first, among them those with the fewest connections, and
-        among equals each in its turn.
+        Those that are up come first, among them those with the fewest connections, and among equals each in
+        its turn. Those that are down come last: a check can be wrong, and so they are tried where nobody else
+        is left.
         """
         turn = self._turn
         self._turn = (turn + 1) % len(self.origins)
         turned = self.origins[turn:] + self.origins[:turn]
-        return sorted(turned, key=lambda origin: (origin.failures > 0, origin.active))
+        return sorted(turned, key=lambda origin: (not origin.health.up, origin.active))

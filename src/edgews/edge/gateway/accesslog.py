@@ -67,6 +67,28 @@ def refused(
     }
 
 
+def answered(
+    subject: Subject,
+    time: float,
+    *,
+    method: str,
+    status: int,
+    cause: str,
+    bytes_up: int,
+    bytes_down: int,
+    duration: float,
+) -> dict[str, Any]:
+    """Return the record of a plain request that an origin has answered, maybe not to the end."""
+    return subject.record("request", time) | {
+        "method": method,
+        "status": status,
+        "cause": cause,
+        "bytes_up": bytes_up,
+        "bytes_down": bytes_down,
+        "duration": round(duration, 6),
+    }
+
+
 def ended(subject: Subject, time: float, *, tunnel: Tunnel, end: End, duration: float) -> dict[str, Any]:
     """Return the record of a connection that has ended."""
     up, down = tunnel.client.scanner, tunnel.origin.scanner
@@ -77,6 +99,7 @@ def ended(subject: Subject, time: float, *, tunnel: Tunnel, end: End, duration: 
         "cause": end.cause,
         "messages_up": up.messages,
         "messages_down": down.messages,
+        "dropped": up.dropped,
         "bytes_up": up.size,
         "bytes_down": down.size,
         "duration": round(duration, 6),

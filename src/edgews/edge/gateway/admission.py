@@ -18,6 +18,7 @@ from edgews.edge.policy.fields import UpgradeFacts
 from edgews.edge.policy.lists import Networks
 from edgews.edge.policy.normalize import TargetError, normalize
 from edgews.edge.policy.policies import MessagePolicies, Policies
+from edgews.edge.relay.frames import Meter
 
 from .failures import NO_ROUTE
 from .shedding import Shedding
@@ -25,7 +26,8 @@ from .shedding import Shedding
 if TYPE_CHECKING:
     from .prepare import Prepared
     from .proxied import Proxied
-    from .server import Gateway, Route
+    from .routes import Route
+    from .server import Gateway
 
 _SALT_BYTES: Final = 16
 
@@ -37,10 +39,14 @@ class Entry:
     Attributes:
         facts: for rules, without the token.
         forwarded: its fields as the origin gets them, and who the client is.
+        judge, meter: what is asked about each message of the connection, once it is let in. They stay as
+            they are then, whatever is loaded later.
     """
 
     facts: UpgradeFacts
     forwarded: Forwarded
+    judge: MessagePolicies | None = None
+    meter: Meter | None = None
 
 
 class Admission:
@@ -104,7 +110,7 @@ class Admission:
             asn=self._databases.asn(forwarded.client),
         )
         proxied.entry = Entry(facts, forwarded)
-        route = find(self._gateway.routes, carried.headers.get("Host") or "", carried.target.path)
+        route = find(self._gateway.routes, facts)
         if route is None:
             return NO_ROUTE
         verdict = proxied.verdict = self.policies.admit(
@@ -118,16 +124,17 @@ class Admission:
         if verdict.failure is not None:
             return verdict.failure
         self._shedding.check()
+        proxied.entry = Entry(
+            facts,
+            forwarded,
+            self.policies.messages_for(facts),
+            None if route.message_limiter is None else self.policies.meter(route.message_limiter, facts),
+        )
         return route
 
     def release(self, proxied: Proxied) -> None:
         """Give back the place of a connection."""
         self.policies.release(proxied, self._gateway.loop.time())
-
-    def messages_for(self, proxied: Proxied) -> MessagePolicies | None:
-        """Return what is asked about each message of a connection that is about to open, None for nothing."""
-        entry = proxied.entry
-        return None if entry is None else self.policies.messages_for(entry.facts)
 
     def standing(self, scopes: Iterable[Scope] | None = None) -> list[Standing]:
         """Return where the scopes of connections stand: `ok`, `burst` or `over`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from . import accesslog
 from .accesslog import AccessLog, Subject
 
 if TYPE_CHECKING:
+    from .plain import Plain
     from .proxied import Proxied
     from .server import Gateway
 
@@ -75,6 +77,23 @@ class Observer:
         )
         self.log.write(record)
         self.tally.refused(record, reason, now)
+
+    def answered(self, proxied: Proxied, plain: Plain) -> None:
+        """Take a plain request that an origin has answered."""
+        now = time.time()
+        about = replace(subject(proxied), origin="" if plain.origin is None else plain.origin.text)
+        record = accesslog.answered(
+            about,
+            now,
+            method=plain.exchange.request.method,
+            status=plain.status,
+            cause="" if plain.failure is None else plain.failure.cause,
+            bytes_up=plain.exchange.received,
+            bytes_down=plain.exchange.sent,
+            duration=self._gateway.loop.time() - proxied.started,
+        )
+        self.log.write(record)
+        self.tally.answered(about.route, plain.status)
 
     def unreachable(self, origin: Origin, failure: Failure) -> None:
         """Take an origin that could not be reached."""
@@ -157,17 +176,7 @@ class Observer:
         return found | {(name, "failed"): number for name, number in policies.errors.items()}
 
     def _origins(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "route": route.name,
-                "origin": origin.text,
-                "active": origin.active,
-                "failures": origin.failures,
-                "state": "failing" if origin.failures else "ok",
-            }
-            for route in self._gateway.routes
-            for origin in route.pool.origins
-        ]
+        return [origin | {"state": "ok" if origin["up"] else "down"} for origin in self._gateway.health()]
 
 
 def subject(proxied: Proxied) -> Subject:

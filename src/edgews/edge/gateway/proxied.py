@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.analytics.stories import BY_ORIGIN
 from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
     check_upgrade,
@@ -15,6 +17,7 @@ from edgews.edge.forwarding.handshake import (
     origin_request,
     own_response,
 )
+from edgews.edge.forwarding.headers import to_client
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.policies import PASSED, Verdict
@@ -24,15 +27,19 @@ from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
+from edgews.handshake import check_request
 from edgews.http1 import RequestReader, ResponseReader, encode_response
 from edgews.states import Transport
 
-from .failures import ANSWER_TIMEOUT, FAULT, OPEN_TIMEOUT, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
+from .plain import Plain
+from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
     from .admission import Entry
-    from .server import Gateway, Route
+    from .routes import Route
+    from .server import Gateway
 
 _log = logging.getLogger("edgews.edge")
 
@@ -57,6 +64,7 @@ class Proxied:
         "_early",
         "_reader",
         "_timer",
+        "_used",
         "address",
         "client",
         "entry",
@@ -67,7 +75,9 @@ class Proxied:
         "origin",
         "origin_stream",
         "peername",
+        "plain",
         "ray",
+        "refusal",
         "request",
         "route",
         "secure",
@@ -98,9 +108,15 @@ class Proxied:
         self.entry: Entry | None = None
         self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
-        self._reader: RequestReader | None = RequestReader(gateway.limits)
+        # A plain request on its way.
+        self.plain: Plain | None = None
+        # An answer that opens nothing, on its way to the client.
+        self.refusal: Refusal | None = None
+        self._reader: RequestReader | None = RequestReader(gateway.limits, bodies=True)
         self._early = b""
         self._answered = False
+        # It has been answered before.
+        self._used = False
         self._dialling: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
@@ -118,13 +134,20 @@ class Proxied:
 
     def _too_late(self) -> None:
         self._timer = None
-        self.refuse(OPEN_TIMEOUT)
+        if self._used and self._reader is not None and not self._reader.has_data:
+            # It has been answered before, and wants nothing more.
+            self.client.close()
+        else:
+            self.refuse(OPEN_TIMEOUT)
 
     def asked(self, data: bytes) -> None:
         """Take what the client sends before the connection is open."""
         reader = self._reader
         if self._answered:
             # Of no use any more, but unread it would turn the end of the stream into a reset.
+            return
+        if self.plain is not None:
+            self.plain.fed(data)
             return
         if reader is None:
             self._early += data
@@ -139,7 +162,11 @@ class Proxied:
             self.request, self._early = complete
             self.host = self.request.headers.get("Host") or ""
             self.target = self.request.path
-            check_upgrade(self.request, self._early)
+            if plain := is_plain(self.request):
+                check_plain(self.request)
+            else:
+                check_upgrade(self.request, self._early)
+                check_bodiless(self.request)
         except HandshakeError as error:
             self._reader = None
             failure = Failure(error.status, str(error), str(error), tuple(error.headers))
@@ -149,10 +176,16 @@ class Proxied:
         found = self.gateway.admit(self)
         if isinstance(found, Failure):
             self.refuse(found)
+            return
+        self.route = found
+        if not plain:
+            self._start(self._open(self.request, found))
         else:
-            self.route = found
-            self._dialling = self.loop.create_task(self._open(self.request, found))
-            self._dialling.add_done_callback(self._dialled)
+            self._ask(self.request, found)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._dialling = self.loop.create_task(work)
+        self._dialling.add_done_callback(self._dialled)
 
     def _dialled(self, task: asyncio.Task[None]) -> None:
         """Let go of the task; a fault of ours is no reason to keep the client waiting."""
@@ -160,6 +193,12 @@ class Proxied:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("cannot open %s", self.ray, exc_info=error)
             self.refuse(FAULT)
+        elif self.plain is not None:
+            if task.cancelled():
+                self.plain.hung_up()
+            self._asked_plain(self.plain)
+        if self.client.lost:
+            self._gone()
 
     async def _open(self, request: Request, route: Route) -> None:
         """Find an origin, ask it, and open the tunnel or pass its refusal on."""
@@ -188,11 +227,86 @@ class Proxied:
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
         else:
-            passed_on = client_response(response, self.ray, identity=self.gateway.admission.identity)
             if tunnel is not None:
-                self._join(tunnel, stream, passed_on, behind)
+                opened = client_response(response, self.ray, identity=self.gateway.admission.identity)
+                self._join(tunnel, stream, opened, behind)
             else:
-                self._answer(passed_on, BY_ORIGIN, BY_ORIGIN)
+                await self._pass_on(request, route, Refusal(self.client, stream, reader), response, behind)
+
+    async def _pass_on(
+        self, request: Request, route: Route, refusal: Refusal, response: Response, behind: bytes
+    ) -> None:
+        """Pass an answer of the origin's on that opens nothing."""
+        self.refusal = refusal
+        exchange = Exchange(request, max_body=0)
+        try:
+            refusal.begin(exchange, self.passed_on(response))
+        except HandshakeError as error:
+            self.refuse(answer_failure(str(error)))
+            return
+        self.gateway.refused(self, response.status, BY_ORIGIN, BY_ORIGIN)
+        # What the client sent early is of no use any more.
+        self._answered, self._early = True, b""
+        self.client.listen(True)
+        whole = await refusal.run(behind, route.stream_timeout)
+        self._end(whole or not exchange.by_end)
+
+    # A plain request
+
+    def _ask(self, request: Request, route: Route) -> None:
+        """Pass a plain request on."""
+        early, self._early = self._early, b""
+        try:
+            if not route.http:
+                check_request(request)
+            exchange = Exchange(request, max_body=route.max_body_size)
+        except HandshakeError as error:
+            failure = Failure(error.status, str(error), str(error), tuple(error.headers))
+            self.refuse(failure, reason="bad handshake", header=error.header or "")
+            return
+        entry = self.entry
+        assert entry is not None
+        asked = plain_request(request, entry.facts.target, entry.forwarded)
+        self.plain = Plain(self, route, asked, exchange)
+        # Nobody comes any more, so nobody is to come again.
+        self.plain.keep = bool(self.gateway.listening)
+        self._start(self.plain.run())
+        self.plain.fed(early)
+
+    def passed_on(self, response: Response) -> Response:
+        """Return what the client gets of an origin's answer to a plain request."""
+        fields = to_client(response.headers, self.ray, identity=self.gateway.admission.identity)
+        return Response(response.status, fields)
+
+    def _asked_plain(self, plain: Plain) -> None:
+        """Go on behind a plain request."""
+        self.plain = None
+        if plain.failure is not None and plain.failure is not HUNG_UP and not plain.exchange.answered:
+            self.refuse(plain.failure)
+            return
+        self.gateway.answered(self, plain)
+        if plain.failure is not None or not plain.keep or not plain.exchange.keeps or self.client.lost:
+            self._answered = True
+            self._end(plain.failure is None or not plain.exchange.by_end)
+        else:
+            self._again(plain.rest)
+
+    def _again(self, rest: bytes) -> None:
+        """Wait for another request on the same connection."""
+        self._used = True
+        self.request = self.route = self.entry = None
+        self.host = self.target = ""
+        self.unreachable = ()
+        self.verdict = PASSED
+        self.ray = self.gateway.new_ray()
+        self.started = self.loop.time()
+        self._reader = RequestReader(self.gateway.limits, bodies=True)
+        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+        self.client.listen(True)
+        if rest:
+            self.asked(rest)
+
+    # The origin
 
     async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
         """Connect to the first origin that can be reached."""
@@ -206,16 +320,16 @@ class Proxied:
                     await route.connect(self.loop, origin, stream)
             except OSError as error:
                 origin.active -= 1
-                origin.failures += 1
                 self.origin = self.origin_stream = None
                 failure = connect_failure(error)
+                origin.health.failed(failure.cause, self.loop.time())
                 self.unreachable = (*self.unreachable, f"{origin.text}: {failure.text}")
                 self.gateway.observer.unreachable(origin, failure)
             except asyncio.CancelledError:
                 stream.abort()
                 raise
             else:
-                origin.failures = 0
+                origin.health.passed(self.loop.time())
                 return None
         return failure
 
@@ -227,10 +341,15 @@ class Proxied:
         Raises:
             HandshakeError: it opens none.
         """
+        entry = self.entry
+        assert entry is not None
         if not route.inspect:
-            deflate = check_switch(asked, response)
             return scanned(
-                deflate=deflate, limits=route.limits, timeouts=route.timeouts, max_age=route.max_age
+                deflate=check_switch(asked, response),
+                meter=entry.meter,
+                limits=route.limits,
+                timeouts=route.timeouts,
+                max_age=route.max_age,
             ), response
         agreed = agree(
             request, asked, response, client=route.client_compression, origin=route.origin_compression
@@ -238,7 +357,8 @@ class Proxied:
         return inspected(
             client=agreed.client,
             origin=agreed.origin,
-            judge=self.gateway.admission.messages_for(self),
+            judge=entry.judge,
+            meter=entry.meter,
             limits=route.limits,
             timeouts=route.timeouts,
             max_age=route.max_age,
@@ -280,20 +400,39 @@ class Proxied:
             header: the field at fault.
         """
         self._stop_timer()
+        if self.request is not None and self.request.method == "HEAD":
+            response.body = b""
         self.client.write(encode_response(response))
         self.gateway.refused(self, response.status, cause, reason, header)
         self._answered = True
         self._reader = None
         self._early = b""
         self.client.listen(True)
+        self._end(True)
+
+    def _end(self, in_order: bool) -> None:
+        """End both streams, the client's once everything that was written is out.
+
+        Args:
+            in_order: the end may look as if the answer were whole.
+        """
         if self.origin_stream is not None:
             self.origin_stream.abort()
+        if not in_order:
+            self.client.abort()
+            return
         transport = self.client.transport
         if transport is not None and transport.can_write_eof() and not transport.is_closing():
             half_close(transport)
         else:
             self.client.close()
         self._timer = self.loop.call_later(self.gateway.linger, self.client.abort)
+
+    def has_room(self, stream: Stream, has: bool) -> None:
+        """Let who writes to the client go on, or wait until it has read."""
+        writer = self.plain or self.refusal
+        if writer is not None and stream is self.client:
+            writer.room.set(has)
 
     # The tunnel
 
@@ -327,8 +466,8 @@ class Proxied:
 
     @property
     def answered(self) -> bool:
-        """Whether the client got an answer that opens nothing."""
-        return self._answered
+        """Whether the client has got an answer that opens nothing, and has asked for nothing since."""
+        return self._answered or (self._used and not self.target)
 
     def _hung_up(self) -> None:
         """The client has gone before the connection was open."""
@@ -367,7 +506,9 @@ class Proxied:
 
     def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
         """End the connection for a reason of the gateway's."""
-        if self.tunnel is None:
+        if self.plain is not None:
+            self.plain.keep = False
+        elif self.tunnel is None:
             self._hung_up()
         else:
             self.tunnel.finish(code, reason, self.loop.time(), why=why)
@@ -428,7 +569,8 @@ class Proxied:
     def _gone(self) -> None:
         """Forget the connection once both streams are gone."""
         stream = self.origin_stream
-        if self.client.lost and (stream is None or stream.transport is None or stream.lost):
+        busy = self.plain is not None and self._dialling is not None
+        if self.client.lost and not busy and (stream is None or stream.transport is None or stream.lost):
             self._stop_timer()
             if self.origin is not None:
                 self.origin.active -= 1

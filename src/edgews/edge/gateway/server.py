@@ -4,71 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-import ssl
-from dataclasses import dataclass
+from typing import Any
 
 from edgews.edge.config.tables import Config
-from edgews.edge.config.tables import Route as RouteConfig
-from edgews.edge.forwarding.origins import Origin, Pool
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.relay.ends import Why
-from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode
-from edgews.limits import Limits, Timeouts
+from edgews.limits import Limits
 
 from .accesslog import AccessLog
 from .admission import Admission
+from .checks import Checks
 from .failures import DRAINING, TOO_MANY
 from .listening import Listening
 from .observer import Observer
+from .plain import Plain
 from .prepare import Prepared, prepare
 from .proxied import Proxied
+from .routes import Route, make_routes
 from .sockets import ByAddress, Sockets
-from .streams import OriginStream
 from .tls import Contexts, contexts
+from .upstream import Upstreams
 
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
 _RAY_BYTES = 8
-# What is offered and accepted where messages are inspected.
-_COMPRESSION = PerMessageDeflate()
-
-
-@dataclass(slots=True, eq=False)
-class Route:
-    """A route at work; connections keep theirs when another file is read."""
-
-    name: str
-    host: str | None
-    path: str
-    pool: Pool
-    limits: Limits
-    timeouts: Timeouts
-    max_age: float | None
-    connect_timeout: float
-    answer_timeout: float
-    context: ssl.SSLContext | None
-    inspect: bool
-    client_compression: PerMessageDeflate | None
-    origin_compression: PerMessageDeflate | None
-
-    async def connect(self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: OriginStream) -> None:
-        """Connect to an origin.
-
-        Raises:
-            OSError: that is not possible.
-        """
-        context = self.context if origin.secure else None
-        if origin.path is not None:
-            await loop.create_unix_connection(lambda: stream, origin.path)
-        else:
-            await loop.create_connection(
-                lambda: stream,
-                origin.host,
-                origin.port,
-                ssl=context,
-                server_hostname=origin.host if context is not None else None,
-            )
 
 
 class Gateway:
@@ -94,6 +54,9 @@ class Gateway:
         self.draining = False
         self._leaving = False
         self._empty: asyncio.Future[None] | None = None
+        self.routes: tuple[Route, ...] = ()
+        self._retired: list[Upstreams] = []
+        self._checks = Checks()
         prepared = prepare(config)
         self._contexts = prepared.contexts
         self._configure(prepared)
@@ -101,7 +64,12 @@ class Gateway:
 
     def _configure(self, prepared: Prepared) -> None:
         config = self.config = prepared.config
-        self.routes = tuple(map(_route, config.route, prepared.contexts.route))
+        before = self.routes
+        self.routes = make_routes(config, prepared.contexts, prepared.definition.conditions, before)
+        for route in before:
+            route.upstreams.retire()
+        self._retired = [one for one in self._retired if not one.closed]
+        self._retired += [route.upstreams for route in before]
         self.limits = Limits(max_header_size=config.max_header_size)
         self.open_timeout = config.open_timeout
         self.max_connections = -(-config.max_connections // self.workers)
@@ -124,12 +92,14 @@ class Gateway:
             self.config, self._contexts, await self._plan(self.config) if sockets is None else sockets
         )
         self.observer.start()
+        self._checks.use(self.routes)
 
     def apply(self, prepared: Prepared, sockets: ByAddress) -> None:
         """Go on with another configuration, and on these sockets; open connections keep theirs."""
         self._listen(prepared.config, prepared.contexts, sockets)
         self._configure(prepared)
         self.admission.use(prepared)
+        self._checks.use(self.routes)
 
     def _listen(self, config: Config, found: Contexts, sockets: ByAddress) -> None:
         """Listen on these sockets, and on no others any more."""
@@ -181,6 +151,7 @@ class Gateway:
         for listening in left:
             listening.stop(last=not handed_over)
         self.sockets.close(unlink=not handed_over)
+        await self._checks.stop()
         # The last half is for the answers.
         try:
             async with asyncio.timeout_at(end - seconds / 2):
@@ -204,6 +175,8 @@ class Gateway:
                 proxied.abort()
             await self.wait_empty()
         self.observer.stop()
+        for upstreams in (*self._retired, *(route.upstreams for route in self.routes)):
+            await upstreams.close()
 
     async def _spread(self, end: float, handed_over: bool) -> None:
         """End the connections that are there, one after the other."""
@@ -257,6 +230,20 @@ class Gateway:
         self.admission.release(proxied)
         self.observer.refused(proxied, status, cause, reason, header)
 
+    def answered(self, proxied: Proxied, plain: Plain) -> None:
+        """Take a plain request that has been answered by an origin."""
+        self.admission.release(proxied)
+        self.observer.answered(proxied, plain)
+
+    def health(self) -> list[dict[str, Any]]:
+        """Return what is known of each origin of each route: plain values."""
+        now = self.loop.time()
+        return [
+            {"route": route.name, "origin": origin.text, "active": origin.active, **origin.health.report(now)}
+            for route in self.routes
+            for origin in dict.fromkeys(route.pool.origins)
+        ]
+
     def gone(self, proxied: Proxied) -> None:
         """Forget a connection that has ended."""
         if proxied not in self.connections:
@@ -267,21 +254,3 @@ class Gateway:
         if not self.connections and self._empty is not None:
             self._empty.set_result(None)
             self._empty = None
-
-
-def _route(route: RouteConfig, context: ssl.SSLContext | None) -> Route:
-    return Route(
-        name=route.title,
-        host=route.host,
-        path=route.path,
-        pool=Pool(route.parsed_origins()),
-        limits=route.limits(),
-        timeouts=route.timeouts(),
-        max_age=route.max_age,
-        connect_timeout=route.connect_timeout,
-        answer_timeout=route.answer_timeout,
-        context=context,
-        inspect=route.inspect == "messages",
-        client_compression=_COMPRESSION if route.compression in ("both", "client") else None,
-        origin_compression=_COMPRESSION if route.compression in ("both", "origin") else None,
-    )

@@ -78,12 +78,16 @@ class Stream(asyncio.Protocol):
             self.leg.full = True
         if self.peer is not None:
             self.peer.listen(False)
+        else:
+            self.owner.has_room(self, False)
 
     def resume_writing(self) -> None:
         if self.leg is not None:
             self.leg.full = False
         if self.peer is not None:
             self.owner.go_on(self.peer)
+        else:
+            self.owner.has_room(self, True)
 
     def listen(self, reading: bool) -> None:
         """Read on, or have the sender wait."""
@@ -127,31 +131,46 @@ class ClientStream(Stream):
 class OriginStream(Stream):
     """The origin's byte stream: first its answer, then frames."""
 
-    __slots__ = ("_reader", "answer")
+    __slots__ = ("_behind", "_more", "_reader", "answer")
 
     def __init__(self, owner: Proxied, reader: ResponseReader) -> None:
         super().__init__(owner)
         self._reader = reader
-        # The answer and the bytes behind it.
+        # The answer's head and the bytes behind it.
         self.answer: asyncio.Future[tuple[Response, bytes]] = owner.loop.create_future()
         # Nobody may be there any more who asks why there is none.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+        # What has come behind the head since, with the end of the stream; and who waits for it.
+        self._behind: list[tuple[bytes, bool]] = []
+        self._more: asyncio.Future[None] | None = None
 
     def early(self, data: bytes) -> None:
         self._feed(data, False)
 
     def _feed(self, data: bytes, eof: bool) -> None:
+        # What follows waits until somebody is there to take it.
         if self.answer.done():
+            self._behind.append((data, eof))
+            self.listen(False)
+            if self._more is not None and not self._more.done():
+                self._more.set_result(None)
             return
         try:
-            complete = self._reader.feed(data, eof)
+            complete = self._reader.feed_head(data, eof)
         except HandshakeError as error:
             self.answer.set_exception(error)
             return
         if complete is not None:
-            # What follows waits until somebody is there to take it.
             self.listen(False)
             self.answer.set_result(complete)
+
+    async def next(self) -> tuple[bytes, bool]:
+        """Return the next bytes behind the head, and whether the stream has ended."""
+        if not self._behind:
+            self._more = self.owner.loop.create_future()
+            self.listen(True)
+            await self._more
+        return self._behind.pop(0)
 
     def eof_received(self) -> bool:
         if self._scan is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -53,6 +53,7 @@ class Definition:
         keys: for tokens, by the name of their set and their own.
         places: where tokens stand; None if nobody may take any out of requests.
         max_lifetime: of tokens, seconds; None for any.
+        conditions: of each route, in order; None for one without.
     """
 
     rules: Ruleset | None = None
@@ -62,6 +63,7 @@ class Definition:
     keys: KeySets = field(default_factory=lambda: MappingProxyType({}), repr=False)
     places: Places | None = None
     max_lifetime: float | None = None
+    conditions: Sequence[Callable[[UpgradeFacts], bool] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,16 @@ class Policies:
         if rules is None or not rules.judges_messages:
             return None
         return MessagePolicies(self, rules.for_messages(facts), facts)
+
+    def meter(self, limiter: str, facts: UpgradeFacts) -> Callable[[float], bool]:
+        """Return what counts messages for whoever sent a request; False is one too many.
+
+        Args:
+            limiter: the name of one; it is asked as it is now, whatever is loaded later.
+        """
+        counting = self.limiters[limiter]
+        key = counting.key(facts)
+        return lambda now: counting.limiter.decide(key, now).allowed
 
     def count(self, outcome: Outcome, matched: tuple[str, ...]) -> None:
         """Count rules that were acted upon, and those that failed."""

@@ -56,6 +56,10 @@ class Scanner(Protocol):
     def messages(self) -> int:
         """How many messages passed whole."""
 
+    @property
+    def dropped(self) -> int:
+        """How many messages were not let through."""
+
     def scan(self, data: bytes) -> bytes | None:
         """Take the next bytes, and return what `Tunnel.passed` is to be given.
 

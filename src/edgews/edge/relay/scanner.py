@@ -61,6 +61,9 @@ class FrameScanner:
         "pongs",
     )
 
+    # Of frames none is held back that breaks no rule.
+    dropped = 0
+
     def __init__(self, *, masked: bool, deflate: bool = False, limits: Limits = DEFAULT_LIMITS) -> None:
         message = sys.maxsize if limits.max_message_size is None else limits.max_message_size
         self._masked = masked
