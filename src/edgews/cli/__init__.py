@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from edgews.cli import connect, doctor, echo, gateway
+from edgews.cli import completion, connect, doctor, echo, gateway, top
 from edgews.cli.arguments import parser
 
 
@@ -38,10 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 _COMMANDS: dict[str, Callable[..., int]] = {
     "check": gateway.check,
+    "completion": completion.run,
     "connect": connect.run,
     "doctor": doctor.run,
     "echo": echo.run,
     "proxy": gateway.proxy,
     "reload": gateway.reload,
     "serve": gateway.serve,
+    "top": top.run,
 }
