@@ -44,6 +44,12 @@ class Admin:
     def status(self, path: str, **fields: str) -> int:
         return self.get(path, **fields)[0].status
 
+    def end_feeds(self, gateway: Running) -> None:
+        """End the feeds of all pages, as a process that goes does."""
+        serving = self.server._server
+        for ws in [] if serving is None else serving.connections:
+            gateway.call(ws.close(1001))
+
     def json(self, path: str, **fields: str) -> Any:
         return json.loads(self.get(path, **fields)[1])
 

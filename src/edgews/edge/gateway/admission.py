@@ -85,7 +85,7 @@ class Admission:
         try:
             target = normalize(request.target)
         except TargetError as error:
-            return Failure(400, "target", str(error))
+            return Failure(400, "malformed target", str(error))
         places = self.policies.definition.places
         headers = request.headers
         carried = Carried(None, target, headers) if places is None else places.take(target, headers)
@@ -113,6 +113,7 @@ class Admission:
         route = find(self._gateway.routes, facts)
         if route is None:
             return NO_ROUTE
+        proxied.route = route
         verdict = proxied.verdict = self.policies.admit(
             proxied,
             facts,
