@@ -190,7 +190,7 @@ def test_the_page_asks_for_the_token_and_comes_back_by_itself(
         page.evaluate(
             "window.said = [];"
             "new MutationObserver(() => said.push(document.getElementById('state').textContent))"
-            ".observe(document.getElementById('state'), {subtree: true, childList: true, characterData: true})"
+            ".observe(document.getElementById('state'), {childList: true, characterData: true, subtree: true})"
         )
         with page.expect_event("websocket"):
             first.end_feeds(gateway)

@@ -48,6 +48,7 @@ export function bytes(number) {
 
 export function seconds(value) {
   if (value === null || value === undefined) return '–';
+  if (value === 0) return '0 s';
   if (value < 0.0995) return `${Number((value * 1000).toPrecision(2))} ms`;
   if (value < 9.95) return `${Number(value.toPrecision(2))} s`;
   if (value < 60) return `${Math.floor(value)} s`;

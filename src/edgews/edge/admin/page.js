@@ -12,18 +12,18 @@ let shown = null;
 
 const charts = [
   new Chart('Connections', [{ field: 'open', name: 'open', style: 'open' }], count),
-  new Chart('Coming and going, per second', [
+  new Chart('Coming and going per second', [
     { field: 'opened', name: 'opened', style: 'up' },
     { field: 'ended', name: 'ended', style: 'down' },
     { field: 'refused', name: 'refused', style: 'refused' },
   ], rate),
   new Chart('Messages per second', [
-    { field: 'messages_up', name: '↑ from clients', style: 'up' },
-    { field: 'messages_down', name: '↓ from origins', style: 'down' },
+    { field: 'messages_up', name: '↑ clients', style: 'up' },
+    { field: 'messages_down', name: '↓ origins', style: 'down' },
   ], rate),
   new Chart('Bytes per second', [
-    { field: 'bytes_up', name: '↑ from clients', style: 'up' },
-    { field: 'bytes_down', name: '↓ from origins', style: 'down' },
+    { field: 'bytes_up', name: '↑ clients', style: 'up' },
+    { field: 'bytes_down', name: '↓ origins', style: 'down' },
   ], bytes, true),
 ];
 by('charts').append(...charts.map((chart) => chart.element));

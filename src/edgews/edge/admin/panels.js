@@ -84,9 +84,9 @@ export function showTiles(report, series, bounds) {
     limit && limit.state !== 'ok' ? 'bad' : '');
   tile(TILES[1], `${rate(recent(series.opened))}/s`, `${count(sum(report.counters.connections_opened.map((row) => row[1])))} since the start`);
   tile(TILES[2], `${rate(recent(series.messages_up) + recent(series.messages_down))}/s`,
-    `↑ ${rate(recent(series.messages_up))}/s  ↓ ${rate(recent(series.messages_down))}/s`);
+    `↑ ${rate(recent(series.messages_up))}  ↓ ${rate(recent(series.messages_down))}`);
   tile(TILES[3], `${bytes(recent(series.bytes_up) + recent(series.bytes_down))}/s`,
-    `↑ ${bytes(recent(series.bytes_up))}/s  ↓ ${bytes(recent(series.bytes_down))}/s`);
+    `↑ ${bytes(recent(series.bytes_up))}  ↓ ${bytes(recent(series.bytes_down))}`);
   tile(TILES[4], count(refused), 'in five minutes', refused ? 'warning' : '');
   tile(TILES[5], seconds(median), high === null ? 'no Ping answered yet' : `95 % within ${seconds(high)}`);
 }
