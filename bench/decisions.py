@@ -6,6 +6,8 @@ and how they compare with the way that was chosen, which comes first.
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import io
 import os
 import statistics
@@ -13,9 +15,18 @@ import timeit
 import zlib
 from collections.abc import Callable
 
+from edgews import ServerConnection
+from edgews.asyncio import Server, WebSocket, WebSocketProtocol, serve
+from edgews.asyncio.link import Link
+from edgews.backend import mask, mask_into, pin
+from edgews.buffers import PayloadBuffer
+
+from .traffic import REQUEST, binary, masked_frames
+
 ROUNDS = 31
 MIB = 1 << 20
 READ = 1 << 16
+KEY = b"\x01\x02\x03\x04"
 
 Ways = dict[str, Callable[[], object]]
 
@@ -92,6 +103,111 @@ def collect_a_message() -> Ways:
     return ways
 
 
+def unmask_a_message() -> Ways:
+    """The same with the mask taken off, beside what the memory allows."""
+    data = os.urandom(MIB)
+    reads = [data[i : i + READ] for i in range(0, MIB, READ)]
+    last = [b""]
+    scratch = bytearray(READ)
+    target, view = pin(scratch), memoryview(scratch)
+    source, copies = memoryview(data), [memoryview(bytearray(MIB)) for _ in range(2)]
+
+    def blocks() -> None:
+        buffer = PayloadBuffer()
+        for i, read in enumerate(reads):
+            buffer.append(read, 0, READ, KEY, 0, MIB - i * READ)
+        last[0] = buffer.take()
+
+    def bytes_io() -> None:
+        buffer = io.BytesIO()
+        for read in reads:
+            mask_into(target, 0, read, 0, READ, KEY, 0)
+            buffer.write(view)
+        last[0] = buffer.getvalue()
+
+    def list_of_bytes() -> None:
+        last[0] = b"".join([mask(read, KEY) for read in reads])
+
+    def copied_twice() -> None:
+        copies[0][:] = source
+        copies[1][:] = copies[0]
+
+    found = []
+    for way in (blocks, bytes_io, list_of_bytes):
+        way()
+        found.append(last[0])
+    assert found[0] == found[1] == found[2] == mask(data, KEY)
+    return {
+        "blocks that are kept, join": blocks,
+        "scratch, BytesIO": bytes_io,
+        "list of bytes, join": list_of_bytes,
+        "memcpy, twice": copied_twice,
+    }
+
+
+class Nowhere(asyncio.Transport):
+    """A transport that drops everything."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        pass
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return default
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class Echo(WebSocketProtocol):
+    """The callback level's echo."""
+
+    __slots__ = ()
+
+    def message_received(self, message: str | bytes) -> None:
+        self.send(message)
+
+
+def wake_a_task() -> Ways:
+    """64 messages of 32 bytes there and back without sockets, a read for each, and a turn of the loop."""
+    loop = asyncio.new_event_loop()
+    frame = masked_frames([binary(32)])
+
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send(message)
+
+    async def begin() -> tuple[Server, list[Link]]:
+        server = await serve(echo, "127.0.0.1", 0)
+        made: list[Link] = [server._connection(), Echo(ServerConnection())]
+        for link in made:
+            link.connection_made(Nowhere())
+            link.data_received(REQUEST)
+        await asyncio.sleep(0)
+        return server, made
+
+    def way(link: Link) -> Callable[[], None]:
+        def read() -> None:
+            for _ in range(64):
+                link.data_received(frame)
+            loop.call_soon(loop.stop)
+            loop.run_forever()
+
+        return read
+
+    def end() -> None:
+        for link in made:
+            link.connection_lost(None)
+        loop.run_until_complete(server.close())
+        loop.close()
+
+    server, made = loop.run_until_complete(begin())
+    atexit.register(end)
+    return {"async for": way(made[0]), "callbacks": way(made[1])}
+
+
 def end_a_message() -> Ways:
     """Inflate a short message, with and without the check that it was not cut off."""
     compressor = zlib.compressobj(-1, zlib.DEFLATED, -12, 5)
@@ -125,7 +241,7 @@ def measure(ways: Ways) -> dict[str, float]:
 
 def main() -> None:
     """Print one table for each decision."""
-    for group in (cut_a_run, collect_a_message, end_a_message):
+    for group in (cut_a_run, collect_a_message, unmask_a_message, end_a_message, wake_a_task):
         print(group.__doc__)
         medians = measure(group())
         chosen = next(iter(medians.values()))

@@ -2,7 +2,9 @@
 
 The same echo server behind each, the same client in front, all on loopback and in one run, in turn. A
 figure is the CPU time of the gateway's own process for one message, there and back, in the median of several
-rounds. HAProxy takes part where it is installed.
+rounds; of the opening, for one connection that is opened and closed. HAProxy and nginx take part where they
+are installed (Debian's packages haproxy and nginx-light), and the output says who is missing; `inspecting` is
+ours on a route whose messages are inspected.
 """
 
 from __future__ import annotations
@@ -28,8 +30,20 @@ ROWS = {
     "flight": (32, 100, 32),
 }
 TITLES = {"small": "32 B x 100", "large": "64 KiB x 100", "flight": "32 B x 100, 32 in flight"}
+OPENING = "opening"
 IDLE = 1000
+# Connections of one round.
+OPENED = 200
+PEERS = ("haproxy", "nginx")
 
+EDGEWS = """\
+access_log = "off"
+[[listen]]
+address = "127.0.0.1:{port}"
+[[route]]
+origins = ["ws://127.0.0.1:{origin}"]
+inspect = "{inspect}"
+"""
 HAPROXY = """\
 global
   nbthread 1
@@ -47,6 +61,33 @@ backend back
   server origin 127.0.0.1:{origin}
 """
 
+NGINX = """\
+daemon off;
+master_process off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx.log;
+events {{ worker_connections 8000; }}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port} backlog=1024;
+    location / {{
+      proxy_pass http://127.0.0.1:{origin};
+      proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection upgrade;
+      proxy_read_timeout 300s;
+    }}
+  }}
+}}
+"""
+
 
 class Gateway:
     """A gateway in a process of its own."""
@@ -58,9 +99,15 @@ class Gateway:
             file = folder / "haproxy.cfg"
             file.write_text(HAPROXY.format(port=self.port, origin=origin))
             command = ["haproxy", "-db", "-f", str(file)]
+        elif name == "nginx":
+            file = folder / "nginx.conf"
+            file.write_text(NGINX.format(port=self.port, origin=origin, folder=folder))
+            command = ["nginx", "-e", f"{folder}/nginx.log", "-c", str(file)]
         else:
-            command = [sys.executable, "-m", "edgews", "proxy", f"ws://127.0.0.1:{origin}"]
-            command += ["--listen", f"127.0.0.1:{self.port}"]
+            file = folder / f"{name}.toml"
+            inspect = "messages" if name == "inspecting" else "frames"
+            file.write_text(EDGEWS.format(port=self.port, origin=origin, inspect=inspect))
+            command = [sys.executable, "-m", "edgews", "serve", "-c", str(file)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
         end = time.monotonic() + 10
         while True:
@@ -92,6 +139,9 @@ def measure(names: list[str], rounds: int, seconds: float, rows: list[str]) -> N
     with tempfile.TemporaryDirectory() as folder:
         gateways = {name: Gateway(name, origin.port, Path(folder)) for name in names}
         for title in rows:
+            if title == OPENING:
+                show("opening a connection", opening(gateways, rounds), "us")
+                continue
             loads = {name: Echoes(gateways[name].port, *ROWS[title]) for name in names}
             costs: dict[str, list[float]] = {name: [] for name in names}
             for turn in range(rounds + 1):
@@ -117,6 +167,21 @@ def measure(names: list[str], rounds: int, seconds: float, rows: list[str]) -> N
     origin.end()
 
 
+def opening(gateways: dict[str, Gateway], rounds: int) -> dict[str, float]:
+    """Return the CPU time of each for a connection that is opened, used once and closed, in microseconds."""
+    times: dict[str, list[float]] = {name: [] for name in gateways}
+    for turn in range(rounds + 1):
+        for name, gateway in gateways.items():
+            before = gateway.cpu()
+            for _ in range(OPENED // 50):
+                Echoes(gateway.port, 32, 50, 1).end()
+            # What is left of the connections is to be over.
+            time.sleep(0.2)
+            if turn:
+                times[name].append((gateway.cpu() - before) / OPENED * 1e6)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
 def show(title: str, figures: dict[str, float], unit: str) -> None:
     reference = figures.get("haproxy")
     parts = [
@@ -130,11 +195,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.gateway", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round (default: %(default)s)")
-    parser.add_argument("--row", choices=ROWS, help="only this one")
+    parser.add_argument("--row", choices=[*ROWS, OPENING], help="only this one")
     options = parser.parse_args()
-    names = ["edgews", *(["haproxy"] if shutil.which("haproxy") else [])]
-    rows = [options.row] if options.row else list(ROWS)
-    measure(names, options.rounds, options.seconds, rows)
+    for name in PEERS:
+        if shutil.which(name) is None:
+            print(f"without {name}: it is not installed", flush=True)
+    names = ["edgews", "inspecting", *(name for name in PEERS if shutil.which(name))]
+    measure(names, options.rounds, options.seconds, [options.row] if options.row else [*ROWS, OPENING])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.headers import Headers
-from edgews.http1 import RequestReader, ResponseReader, encode_chunk, encode_response
+from edgews.http1 import RequestReader, ResponseReader, encode_chunk, encode_request, encode_response
 from edgews.limits import Limits
 
 from . import wire
@@ -315,6 +315,40 @@ def test_a_body_in_pieces(body: list[bytes], framing: str, cuts: list[int]) -> N
     assert (response.status, response.body) == (403, b"")
     assert found == whole
     assert reader.complete
+
+
+def test_what_is_sent_is_what_a_server_reads() -> None:
+    request = Request("GET", "/a?b", Headers([("Host", "x"), ("Cookie", "a=\xe9"), ("X", "")]))
+    complete = RequestReader(LIMITS).feed(encode_request(request))
+    assert complete == (request, b"")
+
+
+@pytest.mark.parametrize("cut", [lambda data: [data], octets])
+def test_a_reader_needs_no_request(cut: Callable[[bytes], list[bytes]]) -> None:
+    """Who has sent the request by other means reads the same answers."""
+    for data, status, body in (
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX: y \r\n\r\n", 101, b""),
+        (b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nhi", 403, b"hi"),
+    ):
+        reader = ResponseReader(LIMITS)
+        *before, last = cut(data)
+        assert all(reader.feed(piece, False) is None for piece in before)
+        complete = reader.feed(last, False)
+        assert complete is not None
+        assert (complete[0].status, complete[0].body, complete[1]) == (status, body, b"")
+
+
+def test_a_switch_behind_an_interim_answer_has_what_is_left_of_the_limit() -> None:
+    interim = b"HTTP/1.1 103 Early\r\nLink: " + b"x" * 100 + b"\r\n\r\n"
+    switch = b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\n\r\n"
+    for room in (len(switch) - 1, len(switch)):
+        reader = ResponseReader(Limits(max_header_size=len(interim) + room))
+        assert reader.feed(interim, False) is None
+        if room < len(switch):
+            with pytest.raises(HandshakeError, match="larger than"):
+                reader.feed(switch, False)
+        else:
+            assert reader.feed(switch, False) is not None
 
 
 def test_a_body_that_ends_too_soon() -> None:

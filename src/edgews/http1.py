@@ -32,13 +32,18 @@ _HOST = re.compile(rb"\nhost:", re.IGNORECASE)
 _LENGTH = re.compile(rb"\ncontent-length:([^\r]*)", re.IGNORECASE)
 _CODING = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
 # A request that follows the grammar as it stands, and not just what parsers put up with. RFC 9112 §3, §5.
-_PLAIN = re.compile(
-    rb"([A-Z]+) ([!-~]+) HTTP/1\.1\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
-)
+_BLOCK = rb"\r\n((?:" + TOKEN.encode() + rb":[\t -~\x80-\xff]*\r\n)+)\r\n"
+_PLAIN = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.1" + _BLOCK)
+# And a response that opens a connection. RFC 9112 §4.
+_SWITCH = re.compile(rb"HTTP/1\.1 101 [ -~]*" + _BLOCK)
 # Longer values than this (characters) are mostly somebody's own.
 _COMMON = 16
 # Its fields, once it is known that there is nothing else; a value may have a space behind it.
 _FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
+
+
+_FRAMING = {"content-length", "transfer-encoding"}
+_FRAMING_SIZES = set(map(len, _FRAMING))
 
 
 class HeadReader:
@@ -58,6 +63,11 @@ class HeadReader:
     def has_data(self) -> bool:
         """Whether anything has arrived."""
         return bool(self._data)
+
+    @property
+    def room(self) -> int:
+        """How long the next head may be, in bytes."""
+        return self._room
 
     def feed(self, data: bytes) -> tuple[bytes, bytes] | None:
         """Take the next bytes.
@@ -171,19 +181,27 @@ class RequestReader:
         if plain is None or plain.end() > self._limits.max_header_size:
             return None
         method, target, block = plain.groups()
-        found = _FIELD.findall(block.decode("latin-1"))
-        names = [name.lower() for name, _ in found]
-        # What is said about a body needs a parser.
-        if names.count("host") != 1 or "content-length" in names or "transfer-encoding" in names:
+        fields = _plain_fields(block, self._limits)
+        # Only a parser may say what two hosts, or none, mean.
+        if fields is None or sum(len(name) == 4 and name.lower() == "host" for name, _ in fields) != 1:
             return None
-        if len(found) > self._limits.max_header_count:
-            return None
-        # Names, and values such as `websocket`, come again with each connection, and are kept once.
-        fields = [
-            (intern(name), intern(text) if len(text := value.rstrip(" \t")) <= _COMMON else text)
-            for name, value in found
-        ]
         return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
+
+
+def _plain_fields(block: bytes, limits: Limits) -> list[tuple[str, str]] | None:
+    """Return the fields in lines that follow the grammar; None if they are too many, or need a parser."""
+    found = _FIELD.findall(block.decode("latin-1"))
+    if len(found) > limits.max_header_count:
+        return None
+    # Names, and values such as `websocket`, come again with each connection, and are kept once.
+    fields = [
+        (intern(name), intern(text) if len(text := value.rstrip(" \t")) <= _COMMON else text)
+        for name, value in found
+    ]
+    # What is said about a body needs one.
+    if any(len(name) in _FRAMING_SIZES and name.lower() in _FRAMING for name, _ in fields):
+        return None
+    return fields
 
 
 def _check_length(head: bytes, version: str) -> None:
@@ -204,20 +222,24 @@ def _check_length(head: bytes, version: str) -> None:
 
 
 class ResponseReader:
-    """Read the response to one request, as a client."""
+    """Read the response to one request for a WebSocket, as a client.
 
-    __slots__ = ("_body", "_head", "_limits", "_parser", "_response")
+    Call `request` first, or send what `encode_request` returns.
+    """
+
+    __slots__ = ("_body", "_head", "_limits", "_made", "_response")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._head = HeadReader(limits)
-        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=limits.max_header_size)
+        self._made: h11.Connection | None = None
         self._response: Response | None = None
         self._body = bytearray()
 
     def request(self, request: Request) -> bytes:
-        """Return the bytes of the request; call it once, first."""
-        head = self._parser.send(
+        """Check a request, and return its bytes; call it once, first."""
+        self._made = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._limits.max_header_size)
+        head = self._made.send(
             h11.Request(
                 method=request.method,
                 target=request.target,
@@ -226,8 +248,16 @@ class ResponseReader:
                 ],
             )
         )
-        self._parser.send(h11.EndOfMessage())
+        self._made.send(h11.EndOfMessage())
         return head or b""
+
+    @property
+    def _parser(self) -> h11.Connection:
+        """The parser, for what is not plain; it has to know what kind of request was sent."""
+        if self._made is None:
+            self.request(_ANY)
+            assert self._made is not None
+        return self._made
 
     @property
     def refused(self) -> bool:
@@ -277,6 +307,10 @@ class ResponseReader:
 
         RFC 9112 §4.
         """
+        if not self._head.has_data:
+            plain = self._feed_plain(data)
+            if plain is not None:
+                return plain
         while True:
             try:
                 complete = self._head.feed(data)
@@ -295,6 +329,17 @@ class ResponseReader:
                 return Response(101, _fields(event)), data
             if isinstance(event, h11.Response):
                 return Response(event.status_code, _fields(event)), data
+
+    def _feed_plain(self, data: bytes) -> tuple[Response, bytes] | None:
+        """Take the answer that nearly all get: a 101, whole in one read, and beyond reproach.
+
+        h11 says the same of it, and takes several times as long.
+        """
+        plain = _SWITCH.match(data)
+        if plain is None or plain.end() > self._head.room:
+            return None
+        fields = _plain_fields(plain[1], self._limits)
+        return None if fields is None else (Response(101, Headers.of(fields)), data[plain.end() :])
 
     def feed_body(self, data: bytes, eof: bool) -> Iterator[bytes]:
         """Yield the pieces of the body that are in the next bytes; then `complete` says if it is over.
@@ -336,6 +381,22 @@ def _fields(event: h11.Request | h11.Response | h11.InformationalResponse) -> He
             for name, value in event.headers.raw_items()
         ]
     )
+
+
+# What a parser is told that has not seen the request: a GET without a body, which asks for an upgrade.
+_ANY = Request(
+    "GET", "/", Headers((("Host", "localhost"), ("Connection", "Upgrade"), ("Upgrade", "websocket")))
+)
+
+
+def encode_request(request: Request) -> bytes:
+    """Return the bytes of a request without a body, whose fields were checked.
+
+    RFC 9112 §3, §5.
+    """
+    lines = [f"{request.method} {request.target} HTTP/{request.http_version}"]
+    lines += [f"{name}: {value}" for name, value in request.headers]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 # The reason phrases that a response may need; a reason phrase means nothing to a program. RFC 9112 §4.

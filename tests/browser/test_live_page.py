@@ -189,8 +189,9 @@ def test_the_page_asks_for_the_token_and_comes_back_by_itself(
         expect(page.locator("#state")).to_have_text("live")
         page.evaluate(
             "window.said = [];"
-            "new MutationObserver(() => said.push(document.getElementById('state').textContent))"
-            ".observe(document.getElementById('state'), {childList: true, characterData: true, subtree: true})"
+            "const state = document.getElementById('state');"
+            "new MutationObserver(() => said.push(state.textContent))"
+            ".observe(state, {childList: true, characterData: true, subtree: true})"
         )
         with page.expect_event("websocket"):
             first.end_feeds(gateway)

@@ -112,6 +112,7 @@ def test_small_reads_that_become_large_wait_for_who_takes_nothing(slow, uvloop):
             key = None if slow == "client" else wire.KEY
             fast.send(wire.frame(wire.BINARY, deflated(bytes(size)), rsv=4, key=key) * count)
             (proxied,) = gateway.gateway.connections
+            eventually(lambda: proxied.tunnel, "the tunnel is open")
             legs = (proxied.tunnel.client, proxied.tunnel.origin)
             eventually(lambda: any(leg.holds and leg.paused for leg in legs), "the sender has to wait")
 
@@ -139,6 +140,7 @@ def test_who_does_not_read_makes_the_other_side_wait(slow, uvloop):
         writer = threading.Thread(target=lambda: fast.send(frame * count))
         writer.start()
         (proxied,) = gateway.gateway.connections
+        eventually(lambda: proxied.tunnel, "the tunnel is open")
         legs = (proxied.tunnel.client, proxied.tunnel.origin)
         eventually(lambda: any(leg.paused for leg in legs), "the sender has to wait")
         streams = (proxied.client, proxied.origin_stream)

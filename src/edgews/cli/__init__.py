@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from edgews.cli import completion, connect, doctor, echo, gateway, top
+from edgews.cli import completion, connect, doctor, echo, gateway, top, trial
 from edgews.cli.arguments import parser
 
 
@@ -44,6 +44,7 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "echo": echo.run,
     "proxy": gateway.proxy,
     "reload": gateway.reload,
+    "rules": trial.rules,
     "serve": gateway.serve,
     "top": top.run,
 }

@@ -34,7 +34,12 @@ def test_what_is_no_address(text):
     [
         (values.Address, [":80", "unix:/run/x"], ["80", 80]),
         (values.Host, ["example.com", "*.example.com", "[::1]"], ["exa mple", "*", "a.*.b"]),
-        (values.Path, ["/", "/chat", "/a/b/"], ["chat", "/a//b", "/a?b", "/%61"]),
+        (values.Path, ["/", "/chat", "/a/b/"], ["chat", "/a//b", "/a?b", "/%61", "/a/../b"]),
+        (
+            values.FieldValues,
+            [{}, {"X-A": "1", "Y": ""}],
+            [{"X A": "1"}, {"X": " 1"}, {"X": "\xe9"}, {"X": 1}],
+        ),
         (values.OriginText, ["ws://a:1", "wss://a", "unix:/run/x"], ["http://a", "ws://a/path"]),
         (values.HeaderPrefix, ["X-Edgews-"], ["X", "X Y-", "-\r-"]),
         (values.Seconds, [0.5, 1], [0, -1, "1", 1e9, float("nan")]),

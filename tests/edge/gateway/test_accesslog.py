@@ -73,7 +73,12 @@ def test_a_line_of_json_for_each_record():
     first, second, rest = stream.getvalue().split("\n")
     assert (json.loads(first), json.loads(second), rest) == ({"a": "b\n\u2028\x1b"}, {"c": 1}, "")
     assert first.isascii()
-    accesslog.AccessLog(None).write({"a": 1})
+    other = accesslog.AccessLog(None)
+    other.write({"a": 1})
+    assert stream.getvalue().count("\n") == 2
+    other.use(stream)
+    other.write({"a": 1})
+    assert stream.getvalue().count("\n") == 3
 
 
 def test_a_log_that_cannot_be_written_does_not_matter():

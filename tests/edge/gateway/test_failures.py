@@ -5,7 +5,8 @@ import ssl
 
 import pytest
 
-from edgews.edge.gateway.failures import answer_failure, connect_failure
+from edgews.edge.gateway.failures import answer_failure, connect_failure, request_failure
+from edgews.errors import HandshakeError
 
 
 @pytest.mark.parametrize(
@@ -28,3 +29,9 @@ def test_why_there_is_no_connection(error, status, cause):
 
 def test_an_answer_that_is_none():
     assert answer_failure("it lies").text == "The origin's answer is not acceptable: it lies"
+
+
+def test_a_request_that_is_none():
+    failure = request_failure(HandshakeError("it has no end", status=413))
+    assert (failure.status, failure.cause) == (413, "it has no end")
+    assert failure.text == "The request is not acceptable: it has no end"

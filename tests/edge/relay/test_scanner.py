@@ -46,6 +46,17 @@ def passed(scanner: FrameScanner, reads: list[bytes]) -> bytes:
     return out
 
 
+def test_a_limit_of_frames_is_none_of_compressed_messages():
+    scanner = make(Role.SERVER, deflate=True, limits=Limits(max_frame_size=30))
+    frames = [
+        wire.frame(wire.BINARY if not at else 0, bytes(30), fin=at == 2, rsv=0 if at else 4)
+        for at in range(3)
+    ]
+    assert scanner.scan(b"".join(frames)) == b"".join(frames)
+    assert scanner.error is None
+    assert scanner.binaries == 1
+
+
 @given(data=st.data(), role=roles, compressed=st.booleans(), sizes=splits, limits=limits)
 def test_it_judges_and_counts_like_the_engine(data, role, compressed, sizes, limits):
     stream = encode(role, data.draw(any_traffic(compressed)))

@@ -17,6 +17,7 @@ from edgews.edge.policy.normalize import Target
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.headers import Headers
+from edgews.http1 import encode_request
 
 from .headers import Forwarded
 
@@ -85,7 +86,7 @@ class Exchange:
         self.answered = False
         self._max_body = max_body
         self._conn = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_LINE)
-        self._conn.receive_data(_encode(request))
+        self._conn.receive_data(encode_request(request))
         event = self._conn.next_event()
         # A reader has accepted it.
         assert isinstance(event, h11.Request)
@@ -200,9 +201,3 @@ class Exchange:
     def keeps(self) -> bool:
         """Whether another request may follow, now that the answer is over."""
         return self._conn.our_state is h11.DONE and self._conn.their_state is h11.DONE
-
-
-def _encode(request: Request) -> bytes:
-    lines = [f"{request.method} {request.target} HTTP/{request.http_version}"]
-    lines += [f"{name}: {value}" for name, value in request.headers]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")

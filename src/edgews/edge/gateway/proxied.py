@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.analytics.stories import BY_ORIGIN
 from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
@@ -28,7 +29,7 @@ from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.handshake import check_request
-from edgews.http1 import RequestReader, ResponseReader, encode_response
+from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
 from edgews.states import Transport
 
 from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
@@ -37,7 +38,6 @@ from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
-    from .admission import Entry
     from .routes import Route
     from .server import Gateway
 
@@ -208,14 +208,13 @@ class Proxied:
         if route.inspect:
             asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
-        head = reader.request(asked)
         failure = await self._connect(route, reader)
         if failure is not None:
             self.refuse(failure)
             return
         stream = self.origin_stream
         assert stream is not None
-        stream.write(head)
+        stream.write(encode_request(asked))
         tunnel: Tunnel | None = None
         try:
             async with asyncio.timeout(route.answer_timeout):
@@ -438,14 +437,18 @@ class Proxied:
 
     def passed(self, stream: Stream, data: bytes) -> None:
         """Take what a scanner lets pass, when something else has happened."""
-        assert self.tunnel is not None
-        leg = stream.leg
+        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
+        assert tunnel is not None
         assert leg is not None
+        assert peer is not None
         pinged = leg.pinged_at
-        self.tunnel.passed(leg, data, self.loop.time())
+        plain = tunnel.passed(leg, data, self.loop.time())
         if pinged is not None and leg.pinged_at is None and leg.latency is not None:
             self.gateway.observer.ponged(leg.client, leg.latency)
-        self._advance()
+        if plain:
+            peer.write(tunnel.other(leg).data_to_send())
+        else:
+            self._advance()
 
     def ended(self, stream: Stream) -> None:
         """Take the end of a byte stream."""

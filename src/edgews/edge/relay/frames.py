@@ -65,11 +65,12 @@ class _Metered(Tunnel):
         self._meter = meter
         self._counted = 0
 
-    def passed(self, leg: Leg, data: bytes, now: float) -> None:
-        super().passed(leg, data, now)
+    def passed(self, leg: Leg, data: bytes, now: float) -> bool:
+        plain = super().passed(leg, data, now)
         messages = self.client.scanner.messages
         while self._counted < messages:
             self._counted += 1
             if not self._meter(now):
                 self._counted = messages
                 self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now, why=Why.LIMIT)
+        return plain

@@ -14,7 +14,7 @@ How both legs come to their end is the tunnel's table, as without inspection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from edgews.errors import RemoteProtocolError, StateError
 from edgews.events import Close, Disconnected, Event, Ping, Pong
 from edgews.frames import CloseCode, Opcode, encode_close
 from edgews.handshake import Deflate
+from edgews.incoming import Messages
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.states import Transport
 
@@ -36,6 +37,8 @@ from .tunnel import Tunnel
 
 # What may come out of one leg's connection in one go (bytes), before others have their turn.
 TURN: Final = 128 * 1024
+# So many messages of one read pass without turns.
+FEW: Final = 64
 # What a message counts for beside its bytes, so that empty ones have an end, too.
 MESSAGE_COST: Final = 64
 
@@ -83,6 +86,7 @@ class MessageScanner:
         "keep_close",
         "over",
         "pings",
+        "plain",
         "pongs",
         "texts",
     )
@@ -93,6 +97,8 @@ class MessageScanner:
 
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
+        # Messages that came alone, for whoever called `scan`.
+        self.plain: Messages = ()
         # What the connection was not asked for yet, None if there is nothing.
         self._events: Iterator[Event] | None = None
         self._expected_pong: bytes | None = None
@@ -124,9 +130,20 @@ class MessageScanner:
 
     def scan(self, data: bytes) -> bytes:
         """Take the next bytes of the peer; nothing passes before it is drawn."""
-        events: Iterable[Event] = self._conn.receive_data(data)
-        self._events = iter(events) if self._events is None else chain(self._events, events)
+        events = self._conn.receive_data(data)
+        if self._events is not None:
+            self._events = chain(self._events, events)
+        elif isinstance(events, (tuple, list)) and len(events) <= FEW:
+            self.plain = events
+        else:
+            self._events = iter(events)
         return b""
+
+    def hold(self) -> None:
+        """Have plain messages drawn like everything else."""
+        if self.plain:
+            self._events = chain(self.plain, self._events or ())
+            self.plain = ()
 
     def draw(self) -> Event | None:
         """Return the next event; None if there is none, and then `error` may have changed."""
@@ -214,7 +231,7 @@ class Inspection(Tunnel):
         timeouts, max_age: see `Tunnel`.
     """
 
-    __slots__ = ("_begun", "_judge", "_meter", "_received")
+    __slots__ = ("_asks", "_begun", "_judge", "_meter", "_received")
 
     def __init__(
         self,
@@ -229,6 +246,7 @@ class Inspection(Tunnel):
         super().__init__(client, origin, timeouts=timeouts, max_age=max_age)
         self._judge = judge
         self._meter = meter
+        self._asks = judge is not None or meter is not None
         self._begun = 0.0
         # How many messages the client has sent.
         self._received = 0
@@ -238,10 +256,41 @@ class Inspection(Tunnel):
         super().start(now)
         self._begun = now
 
-    def passed(self, leg: Leg, data: bytes, now: float) -> None:
+    def passed(self, leg: Leg, data: bytes, now: float) -> bool:
         """Take what `leg.scanner.scan` returned."""
-        if not self.other(leg).full:
+        assert isinstance(leg, MessageLeg)
+        scanner = leg.inspected
+        if self.other(leg).full:
+            scanner.hold()
+        elif scanner.holds:
             self.more(leg, now)
+        else:
+            plain, scanner.plain = scanner.plain, ()
+            if scanner.over or (leg.client and self._asks):
+                for message in plain:
+                    self._message(leg, message, now)
+            elif plain:
+                self._send(leg, plain)
+            return self.end is None
+        return False
+
+    def _send(self, leg: MessageLeg, messages: Sequence[str | bytes]) -> int:
+        """Send messages of one kind on; return how many bytes that makes."""
+        scanner = leg.inspected
+        other = self.other(leg)
+        assert isinstance(other, MessageLeg)
+        send = other.conn.send
+        try:
+            data = b"".join([send(message) for message in messages])
+        except StateError:
+            # The other side has broken a rule, which counts behind what it is known to have said.
+            return 0
+        other.put(data)
+        if isinstance(messages[0], str):
+            scanner.texts += len(messages)
+        else:
+            scanner.binaries += len(messages)
+        return len(data)
 
     def more(self, leg: Leg, now: float) -> None:
         """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
@@ -267,19 +316,7 @@ class Inspection(Tunnel):
         if leg.client and not self._allows(message, now):
             scanner.dropped += 1
             return len(message)
-        other = self.other(leg)
-        assert isinstance(other, MessageLeg)
-        try:
-            frame = other.conn.send(message)
-        except StateError:
-            # The other side has broken a rule, which counts behind what it is known to have said.
-            return len(message)
-        other.put(frame)
-        if isinstance(message, str):
-            scanner.texts += 1
-        else:
-            scanner.binaries += 1
-        return max(len(frame), len(message))
+        return max(self._send(leg, (message,)), len(message))
 
     def _allows(self, message: str | bytes, now: float) -> bool:
         """Say whether a message of the client may pass, and end the connection if so it is decided."""

@@ -43,6 +43,7 @@ class FrameScanner:
         "_compressed",
         "_deflate",
         "_deflated_limit",
+        "_deflated_message_limit",
         "_expected_pong",
         "_frame_limit",
         "_held",
@@ -70,8 +71,10 @@ class FrameScanner:
         self._deflate = deflate
         self._message_limit = message
         self._frame_limit = message if limits.max_frame_size is None else limits.max_frame_size
+        # The same for compressed ones, of which only the sum of the frames tells their length.
+        self._deflated_message_limit = deflated_bound(message)
         self._deflated_limit = (
-            deflated_bound(message) if limits.max_frame_size is None else limits.max_frame_size
+            self._deflated_message_limit if limits.max_frame_size is None else limits.max_frame_size
         )
         self._run = self._new_run()
         # What has passed is counted there, when nothing passes any more.
@@ -274,7 +277,7 @@ class FrameScanner:
             self._compressed = header.compressed
             self._size = 0
         self._size += header.length
-        limit = self._deflated_limit if self._compressed else self._message_limit
+        limit = self._deflated_message_limit if self._compressed else self._message_limit
         if self._size > limit and not (self._compressed and self._message_limit == sys.maxsize):
             raise MessageTooBigError(f"message of more than {limit} bytes")
         run = self._run

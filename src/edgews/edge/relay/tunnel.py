@@ -103,8 +103,12 @@ class Tunnel:
 
     # What happens
 
-    def passed(self, leg: Leg, data: bytes, now: float) -> None:
-        """Take what `leg.scanner.scan` returned, when it was not None."""
+    def passed(self, leg: Leg, data: bytes, now: float) -> bool:
+        """Take what `leg.scanner.scan` returned, when it was not None.
+
+        Returns:
+            Whether no more has happened than that the other leg has something to send.
+        """
         self.other(leg).put(data)
         scanner = leg.scanner
         if leg.pinged_at is not None and not scanner.expects_pong:
@@ -116,6 +120,7 @@ class Tunnel:
             self._said_close(leg, now)
         # A Close of ours may just have found its place.
         self._settle()
+        return False
 
     def more(self, leg: Leg, now: float) -> None:
         """Go on with what a leg `holds`, once the other one is not `full`; each time with a part of it."""
