@@ -10,14 +10,21 @@ import statistics
 import time
 import timeit
 from collections.abc import Callable
+from dataclasses import replace
 
+from edgews.edge.forwarding.entrance import Entrance
+from edgews.edge.forwarding.headers import Identity, Peer
 from edgews.edge.policy.actions import Block, Drop, Log, RateLimit, Rule, Skip, Stage
 from edgews.edge.policy.cel import Expression, Scope
+from edgews.edge.policy.connlimit import ConnectionLimit, Kind
 from edgews.edge.policy.expressions import functions
 from edgews.edge.policy.fields import MessageFacts, UpgradeFacts
 from edgews.edge.policy.lists import NetworkList, Networks, TextList
 from edgews.edge.policy.normalize import normalize
+from edgews.edge.policy.policies import Definition, Limiter, Policies, Verdict
+from edgews.edge.policy.ratelimit import RateLimit as Rate
 from edgews.edge.policy.rules import Ruleset
+from edgews.events import Request
 from edgews.headers import Headers
 
 ROUNDS = 31
@@ -49,6 +56,7 @@ HEADERS = Headers(
 REQUEST = UpgradeFacts(
     "GET", normalize("/rooms/42?token=abc"), HEADERS, "203.0.113.7", True, "ray", "DE", 64496
 )
+RAW = Request("GET", "/rooms/42?token=abc", HEADERS)
 MESSAGE = MessageFacts('{"type": "say", "text": "hello"}', 32, 7, 12.5)
 LISTS = {
     "office": NetworkList(Networks(f"10.{a}.{b}.0/24" for a in range(40) for b in range(250))),
@@ -90,6 +98,28 @@ def upgrade(*rules: tuple[str, Block | Log | Skip | RateLimit]) -> Callable[[], 
     return lambda: ruleset.judge(REQUEST)
 
 
+def wired(*rules: tuple[str, Block | Log | Skip | RateLimit]) -> Callable[[], object]:
+    """Do all that the gateway does from the request that was read to the word that lets it in."""
+    ruleset = Ruleset([Rule(expression, expression, action) for expression, action in rules], LISTS)
+    plenty = Limiter(("ip.src",), Rate(1_000_000_000, 1.0))
+    limits = dict.fromkeys(Kind, ConnectionLimit(100))
+    policies = Policies(
+        Definition(rules=ruleset if rules else None, limiters={"rooms": plenty}, connections=limits)
+    )
+    entrance = Entrance(Identity())
+    peer = Peer("203.0.113.7", True, "ray")
+
+    def ask() -> Verdict:
+        entry = entrance.look(RAW, peer)
+        facts = replace(entry.facts, country="DE", asn=64496)
+        verdict = policies.admit(1, facts, route="rooms", token=entry.token, now=0.0, wall=0.0)
+        policies.release(1, 0.0)
+        return verdict
+
+    assert ask().failure is None
+    return ask
+
+
 def message() -> Callable[[], object]:
     rules = [Rule(expression, expression, action, Stage.MESSAGE) for expression, action in OF_MESSAGES]
     judge = Ruleset(rules).for_messages(REQUEST).judge
@@ -112,6 +142,8 @@ ROWS = {
     "ten rules, four of them on header fields and cookies": upgrade(*MIXED[:6], *MAPS),
     "ten rules, one of them on the names of all header fields": upgrade(*MIXED[:9], *WHOLE),
     "ten times the same comparison": upgrade(*MIXED[:1] * 10),
+    "a request let in, without rules": wired(),
+    "a request let in, by ten rules": wired(*MIXED),
     "four rules on a message of 32 B": message(),
     "one pattern": pattern("re2find"),
     "one pattern, by the evaluator itself": pattern("matches"),

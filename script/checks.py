@@ -143,7 +143,7 @@ def tests(missing: set[str]) -> Iterator[Part]:
     """Yield what runs the code."""
     backends = ("python",) if "extension" in missing else ("c", "python")
     yield Part(
-        "layers A to C, policies: 100 % branch coverage of each module by its own test file, in each backend",
+        "layers A to C, policies: 100 % branch coverage of each module by its own test file",
         [sys.executable, "script/coverage"],
     )
     inside = suite(without={*OUTSIDE, *missing})

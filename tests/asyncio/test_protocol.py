@@ -340,7 +340,8 @@ class TestDefects:
             assert await soon(good.recv()) == "fine"
 
 
-BRIEF = Timeouts(open=0.2, close=0.2, ping_interval=0.1, ping_timeout=0.2)
+# A peer that says something has as long for that as the first.
+BRIEF = Timeouts(open=1.0, close=0.2, ping_interval=0.1, ping_timeout=0.2)
 
 
 class TestConnectionClosed:

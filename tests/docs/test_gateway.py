@@ -70,9 +70,10 @@ def rows() -> dict[str, str]:
 
 
 def test_the_examples_are_a_configuration() -> None:
-    example, checks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    config = parse_config(f"{example}\n{checks}")
+    example, checks, rules = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    config = parse_config(f"{example}\n{checks}\n{rules}")
     assert len(config.route) == 2
+    assert config.inspects(config.route[0])
     assert config.route[1].health is not None
 
 

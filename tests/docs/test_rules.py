@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edgews.edge.config.definition import define
+from edgews.edge.config.file import parse_config
+from edgews.edge.config.trial import MessageTable, Trial
 from edgews.edge.policy.actions import ACTIONS, Rule, Stage
 from edgews.edge.policy.expressions import compile_expression
 from edgews.edge.policy.fields import FIELDS
@@ -53,3 +56,24 @@ def test_actions() -> None:
             stages.append(stage)
         wanted = {"upgrades": [Stage.UPGRADE], "messages": [Stage.MESSAGE], "both": list(Stage)}
         assert stages == wanted[found[action.__name__]]
+
+
+def test_the_example_is_a_configuration() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    definition = define(
+        parse_config(example), lambda file: Path(file).read_bytes(), {"EDGEWS_TOKEN_SECRET": "x" * 32}
+    )
+    assert definition.rules is not None
+    assert definition.rules.judges_messages
+
+
+def test_keys_of_a_request_to_try() -> None:
+    (table,) = re.findall(r"^\| key \| default \|.*?\n\n", PAGE, re.DOTALL | re.MULTILINE)
+    found = re.findall(r"^\| (.*?) \| (.*?) \|", table, re.MULTILINE)[1:]
+    keys = {key: default for cell, default in found for key in re.findall(r"`(\w+)`", cell)}
+    assert set(keys) == set(Trial.model_fields)
+    for key, default in keys.items():
+        if default.startswith("`"):
+            assert Trial.model_fields[key].default == default.strip('`"')
+    (message,) = (line for line in table.splitlines() if line.startswith("| `message`"))
+    assert set(re.findall(r"`(\w+)`", message)[1:]) == set(MessageTable.model_fields)

@@ -48,7 +48,7 @@ class Server:
 
     @property
     def connections(self) -> Set[WebSocket]:
-        """The connections that are open now, in the order in which they were opened; a copy, for `broadcast`."""
+        """The connections that are open now, in the order of their opening; a copy, for `broadcast`."""
         # What was made together lies together in memory, so going through it in this order takes less time.
         return self._open.copy().keys()
 

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from edgews.cli import connect, doctor, echo, gateway
+from edgews.cli import connect, doctor, echo, gateway, trial
 from edgews.cli.arguments import parser
 
 
@@ -43,5 +43,6 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "echo": echo.run,
     "proxy": gateway.proxy,
     "reload": gateway.reload,
+    "rules": trial.rules,
     "serve": gateway.serve,
 }

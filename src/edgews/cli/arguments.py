@@ -92,6 +92,25 @@ again, SIGUSR1 opens the access log again. docs/gateway.md has all keys.
 """
 
 
+_RULES_EXAMPLES = """\
+example of a request; only "uri" has to be there:
+  {
+    "uri": "/chat?room=1",
+    "headers": {"Host": "example.com", "User-Agent": "curl/8.14", "Cookie": "session=1"},
+    "peer": "198.51.100.7",
+    "tls": true,
+    "country": "DE",
+    "message": {"text": "hello", "messages": 3, "age": 12.5}
+  }
+
+  edgews rules test request.json
+  edgews rules test request.json -c edgews.toml --json | jq .explanation
+
+exit codes: 0 allowed, 1 refused, 2 the request or the file of the gateway is wrong.
+docs/rules.md has all keys of a request.
+"""
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser; `command` is the name of the command."""
     top = argparse.ArgumentParser(
@@ -221,6 +240,17 @@ def _gateway(commands: Any) -> None:
         metavar="N",
         help='processes; "auto": one for each core (default: %(default)s)',
     )
+    rules = commands.add_parser(
+        "rules",
+        help="try the rules of `serve` on a request",
+        description="Say which rules of a file match a request and why, and what becomes of it.",
+        epilog=_RULES_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rules.add_argument("action", choices=("test",), help="what to do")
+    rules.add_argument("request", type=Path, metavar="REQUEST.json", help="the request")
+    rules.add_argument("--json", dest="as_json", action="store_true", help="print the report as JSON")
+    _config(rules)
     for name, help_, description in (
         ("serve", "relay as a file says", "Relay WebSocket connections to servers, as a file says."),
         (
@@ -242,20 +272,24 @@ def _gateway(commands: Any) -> None:
             epilog=_SERVE_EXAMPLES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument(
-            "-c",
-            "--config",
-            type=Path,
-            default=Path("edgews.toml"),
-            metavar="FILE",
-            help="the file (default: %(default)s)",
-        )
+        _config(command)
         if name == "serve":
             command.add_argument(
                 "--takeover",
                 action="store_true",
                 help="take the place of the gateway that runs, if there is one: it drains, nobody is refused",
             )
+
+
+def _config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=Path("edgews.toml"),
+        metavar="FILE",
+        help="the file of the gateway (default: %(default)s)",
+    )
 
 
 def _messages(command: argparse.ArgumentParser) -> None:

@@ -25,6 +25,14 @@ def test_what_a_route_means_to_the_engine():
     assert route.timeouts().ping_interval is None
 
 
+def test_what_a_route_is_called():
+    titles = [
+        Route.model_validate({"origins": ["ws://a"], **keys}).title
+        for keys in ({}, {"name": "chat"}, {"host": "*.a", "path": "/b"})
+    ]
+    assert titles == ["*/", "chat", "*.a/b"]
+
+
 @pytest.mark.parametrize(
     ("inspect", "rule", "inspects"),
     [

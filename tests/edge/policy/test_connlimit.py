@@ -46,6 +46,7 @@ class Model:
     limits: dict[Kind, ConnectionLimit]
     overrides: dict[Scope, ConnectionLimit]
     now: int = 0
+    # With all its scopes: those without a limit may get one.
     open: dict[int, list[Scope]] = field(default_factory=dict)
     spent: dict[Scope, int] = field(default_factory=dict)
     told: set[int] = field(default_factory=set)
@@ -71,6 +72,16 @@ class Model:
             most = limit.allowance + (0 if limit.patience == math.inf else limit.patience)
             spent = self.spent.get(scope, 0) + (1 if above else -1)
             self.spent[scope] = int(min(max(spent, 0), most))
+
+    def change(self, limits: dict[Kind, ConnectionLimit]) -> None:
+        """Have other limits; what has none any more forgets what it has spent."""
+        self.limits = limits
+        spent, self.spent = self.spent, {}
+        for scope in self.scopes():
+            limit = self.limit(scope)
+            assert limit is not None
+            most = limit.allowance + (0 if limit.patience == math.inf else limit.patience)
+            self.spent[scope] = int(min(spent.get(scope, 0), most))
 
     def above(self, scope: Scope) -> bool:
         limit = self.limit(scope)
@@ -123,8 +134,8 @@ class Machine(RuleBasedStateMachine):
                 self.limiter.admit(name, now, host=host, route="r", client=client)
             return
         admission = self.limiter.admit(name, now, host=host, route="r", client=client)
-        scopes: list[Scope] = [(Kind.ALL, ""), (Kind.HOST, host), (Kind.ROUTE, "r"), (Kind.CLIENT, client)]
-        scopes = [scope for scope in scopes if self.model.limit(scope)]
+        place: list[Scope] = [(Kind.ALL, ""), (Kind.HOST, host), (Kind.ROUTE, "r"), (Kind.CLIENT, client)]
+        scopes = [scope for scope in place if self.model.limit(scope)]
         for scope in scopes:
             if self.model.refuses(scope):
                 limit = self.model.limit(scope)
@@ -132,7 +143,7 @@ class Machine(RuleBasedStateMachine):
                 state = self.model.state(scope)
                 assert admission == Admission(False, state, scope, REFUSED_STATUS, limit.retry_after)
                 return
-        self.model.open[name] = scopes
+        self.model.open[name] = place
         self.active[name] = now
         order = [State.OK, State.BURST, State.OVER]
         worst = max(order.index(self.model.state(scope)) for scope in [*scopes]) if scopes else 0
@@ -149,6 +160,15 @@ class Machine(RuleBasedStateMachine):
     def be_active(self, name: int) -> None:
         if name in self.model.open:
             self.active[name] = float(self.model.now)
+
+    @rule(limits=st.dictionaries(st.sampled_from(Kind), connection_limits))
+    def change(self, limits: dict[Kind, ConnectionLimit]) -> None:
+        self.limiter.change(limits, self.model.overrides, float(self.model.now))
+        self.model.change(limits)
+
+    @rule()
+    def change_nothing(self) -> None:
+        self.limiter.change(self.model.limits, self.model.overrides, float(self.model.now))
 
     @rule(seconds=st.integers(1, 4))
     def wait(self, seconds: int) -> None:
@@ -180,6 +200,8 @@ class Machine(RuleBasedStateMachine):
         # Only these are looked at when it is time to shed.
         above = [scope for scope in self.model.scopes() if self.model.above(scope)]
         assert set(self.limiter._excessive) == set(above)
+        wanted = {name for scope in above for name in self.model.members(scope)}
+        assert sorted(map(str, self.limiter.excessive())) == sorted(map(str, wanted))
         for standing in self.limiter.standing(now, self.model.scopes()):
             scope = standing.scope
             limit = self.model.limit(scope)
@@ -261,12 +283,43 @@ def test_a_scope_that_somebody_comes_back_to_is_not_forgotten() -> None:
     assert standing.count == 1
 
 
+def test_who_has_no_name_has_no_limit_as_a_client() -> None:
+    limiter = ConnectionLimiter({Kind.CLIENT: ConnectionLimit(1)})
+    assert all(limiter.admit(name, 0).allowed for name in range(3))
+    assert limiter.standing(0) == []
+
+
+def test_a_limit_that_comes_later_counts_who_is_there() -> None:
+    limiter = ConnectionLimiter({})
+    for name in range(3):
+        limiter.admit(name, 0, host="h")
+    limiter.change({Kind.HOST: ConnectionLimit(3)}, {}, 1)
+    assert not limiter.admit(3, 1, host="h").allowed
+    limiter.release(0, 1)
+    assert limiter.admit(3, 1, host="h").allowed
+    limiter.change({}, {(Kind.HOST, "h"): ConnectionLimit(1)}, 2)
+    assert limiter.standing(2) == [Standing((Kind.HOST, "h"), State.BURST, 3, 1, 0, 0.0)]
+    limiter.change({}, {}, 3)
+    assert limiter.standing(3) == []
+    for name in range(1, 4):
+        limiter.release(name, 3)
+    assert len(limiter) == 0
+
+
 def test_without_limits_everybody_is_welcome() -> None:
     limiter = ConnectionLimiter({})
     assert all(limiter.admit(name, 0) == Admission(True, State.OK) for name in range(100))
     assert limiter.standing(0, [(Kind.ALL, "")]) == []
     assert limiter.next_shed() is None
     assert limiter.shed(1e9, {}) == []
+
+
+@given(st.integers(1, 50), st.integers(0, 50), st.integers(1, 9))
+def test_the_parts_of_a_limit_are_no_less_than_the_whole(soft: int, burst: int, parts: int) -> None:
+    part = ConnectionLimit(soft, burst, 1.0, 2.0, 3).divided(parts)
+    assert soft <= part.soft * parts < soft + parts
+    assert burst <= part.burst * parts < burst + parts
+    assert (part.allowance, part.patience, part.retry_after) == (1.0, 2.0, 3)
 
 
 @pytest.mark.parametrize("plan", PLAN_CONNECTIONS)

@@ -161,6 +161,9 @@ def test_characteristics() -> None:
     assert characteristics.key(facts) == ("192.0.2.1", "", "h", "k, l", "", "7", "1")
     assert Characteristics([]).key(facts) == ()
     assert Characteristics(["ip.src"]).key(request(client=None)) == ("",)
+    assert Characteristics(["ip.src"]).key(request(client="2001:db8::1")) == ("2001:db8::/64",)
+    assert Characteristics(['http.request.headers["X-Key"]']).key(facts) == ("k, l",)
+    assert Characteristics(['http.request.cookies["ID"]']).key(facts) == ("",)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from edgews.edge.policy.lists import (
     NetworkList,
     Networks,
     TextList,
+    client_group,
     parse_address,
     read_networks,
     read_texts,
@@ -83,3 +84,15 @@ def test_a_line_that_cannot_be_printed() -> None:
 
 def test_a_list_without_lines() -> None:
     assert str(ListError("t", 0, "it is a folder")) == "list t: it is a folder"
+
+
+@given(st.ip_addresses())
+def test_a_client_of_ipv6_is_its_network(address: IPv4Address | IPv6Address) -> None:
+    group = client_group(str(address))
+    network = ip_network(f"{address}/64", strict=False) if address.version == 6 else ip_network(address)
+    mapped = getattr(address, "ipv4_mapped", None)
+    assert group == str(mapped or (network if address.version == 6 else address))
+
+
+def test_who_is_nobody() -> None:
+    assert client_group(None) == client_group("x") == ""

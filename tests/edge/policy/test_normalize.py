@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.policy.normalize import Target, TargetError, is_under, normalize
+from edgews.edge.policy.normalize import Target, TargetError, host_name, is_under, normalize
 from tests.cost import is_linear
 
 # What attacks are made of.
@@ -177,3 +177,18 @@ def test_under_a_prefix(path: str, prefix: str, under: bool) -> None:
 @pytest.mark.parametrize("piece", ["%25", "%2525", "%41", ";", "/..", "/", "/a;b", "%2f"])
 def test_time_is_linear(piece: str) -> None:
     assert is_linear(lambda size: accepted("/a" + piece * size), 2000)
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("Example.COM", "example.com"),
+        ("example.com:8080", "example.com"),
+        ("example.com.", "example.com"),
+        ("[::1]:80", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("", ""),
+    ],
+)
+def test_the_name_in_a_host_field(field, name):
+    assert host_name(field) == name

@@ -178,6 +178,37 @@ def test_an_explanation_says_what_and_why_and_no_secret() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("http.request.uri", "'/x?...'"),
+        ("http.request.uri.query", "a text of 13 characters"),
+        ("http.referer", "'https://a/?...'"),
+        ("http.origin", "'https://a'"),
+        ("message.text", "a text of 6 characters"),
+    ],
+)
+def test_what_may_be_secret_is_not_shown(field: str, shown: str) -> None:
+    facts = UpgradeFacts(
+        "GET",
+        normalize("/x?token=secret1"),
+        Headers([("Referer", "https://a/?secret"), ("Origin", "https://a")]),
+        None,
+        False,
+        "r",
+    )
+    stage = Stage.MESSAGE if field.startswith("message") else Stage.UPGRADE
+    ruleset = Ruleset([Rule("r", f"{field} != ''", Log(), stage)])
+    if stage is Stage.UPGRADE:
+        outcome = ruleset.judge(facts)
+    else:
+        outcome = ruleset.for_messages(facts).judge(MessageFacts("secret", 6, 1, 0.0))
+    assert outcome.explain() == [f"r (log) matches; {field} is {shown}"]
+    plain = UpgradeFacts("GET", normalize("/x"), Headers(), None, False, "r")
+    if field == "http.request.uri":
+        assert ruleset.judge(plain).explain() == ["r (log) matches; http.request.uri is '/x'"]
+
+
 def test_an_explanation_is_short() -> None:
     facts = UpgradeFacts("GET", normalize("/" + "x" * 5000), Headers(), None, False, "r")
     (line,) = Ruleset([Rule("r", "http.request.uri.path == ''", Log())]).judge(facts).explain()

@@ -121,7 +121,7 @@ def _secret(table: TokenKeyTable, read: Callable[[str], bytes], environment: Map
 
 def _rules(config: Config, lists: Mapping[str, List], faults: list[Fault]) -> Ruleset | None:
     """Compile the rules, each for itself, so that all that are wrong are named."""
-    if not config.rule or not _can_compile(config, ("rule",), faults):
+    if not config.rule or not _can_compile(config, ("rule", 0), faults):
         return None
     from edgews.edge.policy.rules import RuleError, Ruleset
 

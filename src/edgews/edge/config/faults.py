@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from .positions import Path as KeyPath
@@ -52,7 +53,10 @@ _EXPECTED: Final = {
     "float_type": 'a number, or "off" where that is allowed',
     "list_type": "a list",
     "model_type": "a table",
+    "dict_type": "a table",
+    "bool_type": "true or false",
     "too_short": "at least one",
+    "string_too_short": "a text that is not empty",
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "{ge:g} or more",
     "less_than": "less than {lt:g}",
@@ -71,6 +75,9 @@ def fault_of(text: str, details: Any, known: Callable[[KeyPath], Iterable[str]])
         known: returns the keys of the table that a path leads into.
     """
     path = tuple(details["loc"])
+    if path[-1:] == ("[key]",):
+        # The name of a table is wrong.
+        path = path[:-1]
     if details["type"] == "extra_forbidden":
         return Fault(
             line_of(text, path), key_of(path), f"no such key here; known are {', '.join(known(path))}"
@@ -90,3 +97,18 @@ def key_of(path: KeyPath) -> str:
         else:
             written += f".{step}" if written else step
     return written
+
+
+def read_text(path: Path, kind: str) -> str:
+    """Return what a file says.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(str(path), [Fault(0, "", f"cannot be read: {error.strerror}")]) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(str(path), [Fault(line, "", f"{kind} is written in UTF-8")]) from None

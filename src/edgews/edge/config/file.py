@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
 from edgews.edge.policy.actions import Stage
 from edgews.edge.policy.connlimit import Kind
 
 from . import policies
-from .faults import ConfigError, Fault, fault_of
+from .faults import ConfigError, Fault, fault_of, read_text
 from .policies import one_of
 from .positions import Path as KeyPath
 from .tables import DEFAULT_FILE, Config, Route
+from .values import known_keys
 
 _TOML_AT = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)")
 
@@ -51,7 +52,7 @@ def check_values(values: dict[str, Any], text: str, file: str) -> Config:
         config = Config.model_validate(values)
     except ValidationError as error:
         faults = [
-            fault_of(text, details, _known)
+            fault_of(text, details, partial(known_keys, Config))
             for details in error.errors(include_url=False, include_input=False)
         ]
     else:
@@ -68,22 +69,7 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: it cannot be read, or with everything that is wrong.
     """
-    return parse_config(read_text(path), str(path))
-
-
-def read_text(path: Path) -> str:
-    """Read a file that has not been checked yet.
-
-    Raises:
-        ConfigError: it cannot be read.
-    """
-    try:
-        return path.read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(str(path), [Fault(0, "", f"cannot be read: {error.strerror}")]) from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError(str(path), [Fault(line, "", "TOML is written in UTF-8")]) from None
+    return parse_config(read_text(path, "TOML"), str(path))
 
 
 def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
@@ -127,29 +113,3 @@ def _of_messages(config: Config, route: Route, path: KeyPath) -> Iterator[tuple[
             yield (*path, "compression"), "no such key where frames pass as they came"
     if route.message_limiter is not None and route.message_limiter not in config.limiter:
         yield (*path, "message_limiter"), one_of("limiter", config.limiter)
-
-
-def _known(path: KeyPath) -> list[str]:
-    """Return the keys that the table has where the last step of a path is none of them."""
-    table: type[BaseModel] = Config
-    steps = iter(path[:-1])
-    for step in steps:
-        if isinstance(step, str):
-            annotation = _keys(table)[step].annotation
-            (table,) = _tables(annotation)
-            if get_origin(annotation) is dict:
-                # The name that somebody gave it.
-                next(steps, None)
-    return list(_keys(table))
-
-
-def _keys(table: type[BaseModel]) -> dict[str, FieldInfo]:
-    """Return the keys of a table as they stand in a file."""
-    return {field.alias or name: field for name, field in table.model_fields.items()}
-
-
-def _tables(annotation: Any) -> list[type[BaseModel]]:
-    """Return the tables that a key may have as its value."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [table for part in get_args(annotation) for table in _tables(part)]

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from edgews.edge.forwarding.entrance import UNIX
 from edgews.edge.policy.actions import ACTIONS, Action, Rule, Stage
 from edgews.edge.policy.bearer import Places
 from edgews.edge.policy.connlimit import PLAN_CONNECTIONS, ConnectionLimit, Kind, Plan, Scope
@@ -23,8 +24,6 @@ from .positions import Path as KeyPath
 from .values import MaybeSeconds, Table, off
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Stands for all Unix sockets among the addresses of proxies.
-UNIX: Final = "unix"
 
 
 def _name(value: str) -> str:

@@ -12,7 +12,7 @@ from edgews.limits import Limits, Timeouts
 
 from .faults import Fault, key_of
 from .health import Health
-from .policies import Name, PolicyTables
+from .policies import Name, PolicyTables, Proxy
 from .positions import Path as KeyPath
 from .positions import line_of
 from .processes import ControlPath, Workers
@@ -38,6 +38,7 @@ class Listen(Table):
     address: Address
     certificate: str | None = None
     key: str | None = None
+    proxy_protocol: list[Proxy] = Field(default_factory=list)
 
 
 class Route(Table):

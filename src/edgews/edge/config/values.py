@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from edgews.edge.forwarding.headers import Identity
 from edgews.edge.forwarding.origins import parse_origin
 from edgews.edge.policy.normalize import normalize
 from edgews.headers import is_token
+
+from .positions import Path as KeyPath
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\]")
 _SEGMENTS = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,=:@-]+)*/?")
@@ -95,3 +98,28 @@ def parse_address(text: str) -> tuple[str, int] | str:
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError("host:port, [IPv6]:port or unix:/path")
     return host, int(port)
+
+
+def known_keys(table: type[BaseModel], path: KeyPath) -> list[str]:
+    """Return the keys that the table has where the last step of a path, from `table` on, is none of them."""
+    steps = iter(path[:-1])
+    for step in steps:
+        if isinstance(step, str):
+            annotation = _keys(table)[step].annotation
+            (table,) = _tables(annotation)
+            if get_origin(annotation) is dict:
+                # The name that somebody gave it.
+                next(steps, None)
+    return list(_keys(table))
+
+
+def _keys(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the keys of a table as they stand in a file."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
+
+
+def _tables(annotation: Any) -> list[type[BaseModel]]:
+    """Return the tables that a key may have as its value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [table for part in get_args(annotation) for table in _tables(part)]

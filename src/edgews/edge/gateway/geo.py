@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.config.faults import ConfigError, Fault
+from edgews.edge.forwarding.entrance import Entry
 
 if TYPE_CHECKING:
     from edgews.edge.config.tables import Config
@@ -33,6 +35,14 @@ class Databases:
                     faults.append(config.fault((key,), str(error)))
         if faults:
             raise ConfigError(config.file, faults)
+
+    def locate(self, entry: Entry) -> Entry:
+        """Return the request with what is known of the place of its client."""
+        if not self._readers:
+            return entry
+        address = entry.facts.client
+        facts = replace(entry.facts, country=self.country(address), asn=self.asn(address))
+        return replace(entry, facts=facts)
 
     def country(self, address: str | None) -> str | None:
         """Return two letters, None if nobody knows."""

@@ -10,6 +10,9 @@ import ssl
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from edgews.edge.forwarding.proxyheader import MAX_HEADER, ProxyHeader, ProxyHeaderError, ProxyHeaderReader
+from edgews.edge.forwarding.proxypeers import ProxyPeers
+
 from .proxied import Proxied
 from .sockets import name_of
 
@@ -39,6 +42,8 @@ class Listening:
         self.address = address
         self.context: ssl.SSLContext | None = None
         self.sockets: list[socket.socket] = []
+        # Who has to say first for whom it speaks.
+        self.proxies = ProxyPeers(())
         self._opening: set[asyncio.Task[None]] = set()
 
     @property
@@ -120,10 +125,51 @@ class Listening:
         if context is not None:
             options = {"ssl": context, "ssl_handshake_timeout": gateway.open_timeout}
             options["ssl_shutdown_timeout"] = gateway.linger
+        address: str | None = peer[0] if isinstance(peer, tuple) else None
         try:
+            if address in self.proxies:
+                header = await self._read_header(sock)
+                if header.known:
+                    address = header.address
             await gateway.loop.connect_accepted_socket(
-                lambda: Proxied(gateway, secure=context is not None).client, sock, **options
+                lambda: Proxied(gateway, secure=context is not None, address=address).client, sock, **options
             )
-        except OSError as error:
-            # The peer's fault, or it is gone; the transport has closed the socket.
+        except (OSError, ProxyHeaderError) as error:
+            # The peer's fault, or it is gone.
             _log.debug("not opened on %s: %s", self.address, error)
+
+    async def _read_header(self, sock: socket.socket) -> ProxyHeader:
+        """Read a PROXY header, and nothing of what follows: that may be TLS.
+
+        Raises:
+            OSError, ProxyHeaderError: it does not come, or not in time. The socket is closed.
+        """
+        loop = self.gateway.loop
+        reader = ProxyHeaderReader()
+        try:
+            async with asyncio.timeout(self.gateway.open_timeout):
+                while reader.header is None:
+                    await _readable(loop, sock)
+                    data = sock.recv(MAX_HEADER, socket.MSG_PEEK)
+                    if not data:
+                        raise ProxyHeaderError("the stream ended")
+                    sock.recv(reader.feed(data))
+        except BaseException:
+            sock.close()
+            raise
+        return reader.header
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    """Wait until there is something to read."""
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def is_ready() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(sock, is_ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sock)

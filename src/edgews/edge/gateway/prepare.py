@@ -37,11 +37,20 @@ def prepare(config: Config) -> Prepared:
     """
     faults: list[Fault] = []
     tls = _try(lambda: contexts(config), faults)
-    definition = _try(lambda: define(config, lambda file: Path(file).read_bytes(), os.environ), faults)
+    definition = _try(lambda: policies(config), faults)
     databases = _try(lambda: Databases(config), faults)
     if tls is None or definition is None or databases is None:
         raise ConfigError(config.file, sorted(faults, key=lambda fault: fault.line))
     return Prepared(config, tls, definition, databases)
+
+
+def policies(config: Config) -> Definition:
+    """Read what rules and limits need.
+
+    Raises:
+        ConfigError: with everything that is wrong with it.
+    """
+    return define(config, lambda file: Path(file).read_bytes(), os.environ)
 
 
 def _try(work: Callable[[], T], faults: list[Fault]) -> T | None:

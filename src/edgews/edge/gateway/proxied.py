@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
     check_switch,
@@ -35,7 +36,6 @@ from .refusal import Refusal
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
-    from .admission import Entry
     from .routes import Route
     from .server import Gateway
 
@@ -83,7 +83,7 @@ class Proxied:
         "verdict",
     )
 
-    def __init__(self, gateway: Gateway, *, secure: bool) -> None:
+    def __init__(self, gateway: Gateway, *, secure: bool, address: str | None = None) -> None:
         self.gateway = gateway
         self.secure = secure
         self.loop = gateway.loop
@@ -94,8 +94,7 @@ class Proxied:
         self.route: Route | None = None
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
-        self.peername: str | None = None
-        self.address: str | None = None
+        self.peername = self.address = address
         self.entry: Entry | None = None
         self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
@@ -116,10 +115,6 @@ class Proxied:
 
     def came(self) -> None:
         """Take a new client."""
-        transport = self.client.transport
-        assert transport is not None
-        peer = transport.get_extra_info("peername")
-        self.peername = self.address = peer[0] if isinstance(peer, tuple) else None
         self.gateway.came(self)
         self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgews.edge.config.tables import Config
 from edgews.edge.forwarding.origins import Origin
+from edgews.edge.forwarding.proxypeers import ProxyPeers
 from edgews.edge.policy.decisions import Failure
 from edgews.frames import CloseCode
 from edgews.limits import Limits
@@ -103,14 +104,15 @@ class Gateway:
 
     def _listen(self, config: Config, found: Contexts, sockets: ByAddress) -> None:
         """Listen on these sockets, and on no others any more."""
-        wanted = [listen.address for listen in config.listen]
-        for address in set(self.listening).difference(wanted):
+        for address in set(self.listening).difference(listen.address for listen in config.listen):
             self.listening.pop(address).stop(last=True)
-        for address in wanted:
+        for listen in config.listen:
+            address = listen.address
             listening = self.listening.get(address)
             if listening is None:
                 listening = self.listening[address] = Listening(self, address)
             listening.context = found.listen[address]
+            listening.proxies = ProxyPeers(listen.proxy_protocol)
             listening.use(sockets[address])
         self.sockets.keep(sockets)
 

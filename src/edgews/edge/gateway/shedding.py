@@ -42,6 +42,12 @@ class Shedding:
         if self._timer is None and self._connections.next_shed() is not None:
             self._timer = self._gateway.loop.call_soon(self._look)
 
+    def changed(self) -> None:
+        """Look at once: the limits are others, and so is the time when somebody has to go."""
+        self.close()
+        self._left = None
+        self.check()
+
     def close(self) -> None:
         """Stop looking."""
         if self._timer is not None:
@@ -74,7 +80,8 @@ class Shedding:
         tunnel = proxied.tunnel
         messages = 0 if tunnel is None else tunnel.client.scanner.messages + tunnel.origin.scanner.messages
         seen = self._seen.get(proxied)
-        if seen is None or seen[0] != messages:
+        if seen is None:
             # Before the first look nothing is known but when it opened.
-            silent = seen is None and tunnel is not None and not messages
-            self._seen[proxied] = (messages, proxied.opened if silent else now)
+            self._seen[proxied] = (messages, now if messages else proxied.opened)
+        elif seen[0] != messages:
+            self._seen[proxied] = (messages, now)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from heapq import nsmallest
 from itertools import islice
@@ -86,6 +86,10 @@ class ConnectionLimit:
             raise ValueError(f"patience must not be negative, but is {self.patience}")
         if self.retry_after < 0:
             raise ValueError(f"retry_after must not be negative, but is {self.retry_after}")
+
+    def divided(self, parts: int) -> ConnectionLimit:
+        """Return what one of several has, rounded up."""
+        return replace(self, soft=-(-self.soft // parts), burst=-(-self.burst // parts))
 
     @classmethod
     def of_plan(cls, plan: Plan, connections: int | None = None) -> ConnectionLimit:

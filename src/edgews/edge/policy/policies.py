@@ -65,6 +65,26 @@ class Definition:
     max_lifetime: float | None = None
     conditions: Sequence[Callable[[UpgradeFacts], bool] | None] = ()
 
+    def shared(self, processes: int) -> Definition:
+        """Return the part of one of several processes, between which clients come in at random.
+
+        What all clients have together is divided. A limit for one client is not: it would refuse what is
+        allowed when the client comes to the same process twice.
+        """
+        if processes == 1:
+            return self
+        return replace(
+            self,
+            connections={
+                kind: limit if kind is Kind.CLIENT else limit.divided(processes)
+                for kind, limit in self.connections.items()
+            },
+            overrides={
+                scope: limit if scope[0] is Kind.CLIENT else limit.divided(processes)
+                for scope, limit in self.overrides.items()
+            },
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -87,9 +107,8 @@ class Verdict:
     note: str | None = None
 
     def explain(self) -> list[str]:
-        """Return a line for each thing that had a say; none of them has a secret."""
-        lines = [] if self.outcome is None else self.outcome.explain()
-        return lines if self.note is None else [*lines, self.note]
+        """Return a line for each thing that had a say, up to what refused; none of them has a secret."""
+        return _explain(self.outcome, self.rule) + ([] if self.note is None else [self.note])
 
     def brief(self) -> Verdict:
         """Return what is worth keeping as long as the connection is open."""
@@ -106,9 +125,21 @@ class MessageVerdict:
     refusal: Drop | Close | None = None
     matched: tuple[str, ...] = ()
     rule: str | None = None
+    outcome: Outcome | None = None
+
+    def explain(self) -> list[str]:
+        """Return a line for each rule that had a say; none of them has a secret."""
+        return _explain(self.outcome, self.rule)
 
 
-_PASSES: Final = MessageVerdict()
+def _explain(outcome: Outcome | None, last: str | None) -> list[str]:
+    lines: list[str] = []
+    if outcome is not None:
+        for evaluation, line in zip(outcome.evaluations, outcome.explain(), strict=True):
+            lines.append(line)
+            if evaluation.rule.name == last:
+                break
+    return lines
 
 
 class Policies:
@@ -276,8 +307,6 @@ class MessagePolicies:
     def judge(self, facts: MessageFacts, now: float) -> MessageVerdict:
         """Say what becomes of a message, and count it."""
         outcome = self._rules.judge(facts)
-        if not outcome.matched and not outcome.errors:
-            return _PASSES
         matched: list[str] = []
         refusal: Drop | Close | None = None
         for rule in outcome.matched:
@@ -295,7 +324,7 @@ class MessagePolicies:
                 break
         names = tuple(matched)
         self._policies.count(outcome, names)
-        return MessageVerdict(refusal, names, names[-1] if refusal is not None else None)
+        return MessageVerdict(refusal, names, names[-1] if refusal is not None else None, outcome)
 
 
 class _Counting:

@@ -25,7 +25,9 @@ from .normalize import Target
 
 # Characters of a value that an explanation shows.
 SHOWN = 80
-
+# Fields of which an explanation shows the beginning only, or nothing.
+_WITH_QUERY = frozenset({"http.request.uri", "http.referer"})
+_SECRET = frozenset({"http.request.uri.query", "message.text"})
 
 _REFUSALS = (Block, Drop, Close)
 _LAST = (*_REFUSALS, Skip)
@@ -87,7 +89,8 @@ class Outcome:
     def explain(self) -> list[str]:
         """Return a line for each rule that ran: what it said, and the values it asked for.
 
-        Of header fields, cookies and arguments only the names are shown: they may be secret.
+        Of header fields, cookies and arguments only the names are shown, of URIs only what stands in front
+        of a query, and of a message its length: the rest may be secret.
         """
         return [self._line(one) for one in self.evaluations]
 
@@ -104,6 +107,11 @@ def _shown(field: Field, values: dict[str, Value]) -> str:
     value: Any = values[field.name]
     if field.kind is Kind.MAP:
         text = f"a map with {', '.join(sorted(value)) or 'nothing'}"
+    elif field.name in _WITH_QUERY:
+        path, mark, _ = value.partition("?")
+        text = repr(f"{path}?..." if mark else path)
+    elif field.name in _SECRET:
+        text = f"a text of {len(value)} characters"
     else:
         # As in an expression.
         text = {"None": "null", "True": "true", "False": "false"}.get(repr(value), repr(value))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgews.edge.config.file import check_values, parse_config, read_text
+from edgews.edge.config.faults import read_text
+from edgews.edge.config.file import check_values, parse_config
 from edgews.edge.config.tables import Config
 
 
@@ -47,4 +48,4 @@ def read_source(path: Path) -> Source:
     Raises:
         ConfigError: it cannot be read.
     """
-    return Source(str(path), read_text(path))
+    return Source(str(path), read_text(path, "TOML"))
