@@ -17,7 +17,7 @@ _BARS: Final = " ▁▂▃▄▅▆▇█"
 _RANGES: Final = {"3xxx": 3000, "4xxx": 4000, "other": 0}
 _TONES: Final = {"ok": "good", "burst": "warning", "over": "bad", "down": "bad"}
 COLUMNS: Final = "{:<22} {:<34} {:<14} {:>9} {:>15} {:>19} {:>8}"
-SUMMARY: Final = "{:>8} {:>8} {:>9} {:>8} {:>8} {:>11} {:>11}"
+SUMMARY: Final = "{:>8} {:>8} {:>9} {:>8} {:>9} {:>11} {:>11}"
 
 
 def summary_head() -> str:
@@ -69,7 +69,7 @@ def size(number: float) -> str:
         if number < 1000:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.3g} {unit}"
         number /= 1024
-    return f"{number:.3g} TiB"
+    return f"{number:,.0f} TiB"
 
 
 def spell(value: float | None) -> str:
