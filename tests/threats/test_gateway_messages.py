@@ -23,6 +23,15 @@ def deflated(message: bytes, level: int = -1) -> bytes:
     return (deflater.compress(message) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+def drain(raw: Raw, count: int, size: int, masked: bool) -> None:
+    """Read so many long frames as fast as they come; nobody looks into them."""
+    left = count * (size + (4 if masked else 0) + (4 if size < 1 << 16 else 10))
+    while left:
+        data = raw.sock.recv(min(left, 1 << 20))
+        assert data, f"the stream ended, {left} bytes early"
+        left -= len(data)
+
+
 def squeezing(gateway: Running, origin: Origin):
     """Open a connection on which both sides compress."""
     client = Raw.connect(gateway.address)
@@ -97,8 +106,11 @@ def test_a_message_that_inflates_beyond_the_limit(from_client):
 @pytest.mark.parametrize("slow", ["client", "origin"])
 def test_small_reads_that_become_large_wait_for_who_takes_nothing(slow, uvloop):
     """Each frame of a kilobyte is a message of a megabyte; one read has many of them."""
-    size, count = 1_000_000, 60
-    with Origin() as origin, running(origin.uri, inspect="messages", uvloop=uvloop) as gateway:
+    size, count = 1_000_000, 40
+    with (
+        Origin() as origin,
+        running(origin.uri, inspect="messages", uvloop=uvloop, ping_interval="off") as gateway,
+    ):
         client = Raw.connect(gateway.address)
         # Only one side compresses: what is small here is large there.
         offers = DEFLATE if slow == "origin" else None
@@ -121,7 +133,7 @@ def test_small_reads_that_become_large_wait_for_who_takes_nothing(slow, uvloop):
                 return sum(stream.transport.get_write_buffer_size() for stream in streams)
 
             assert waiting() < 3 * size
-            assert all(slower.read_frame() == (wire.BINARY, bytes(size)) for _ in range(count))
+            drain(slower, count, size, slow == "origin")
             fast.send(wire.close(1000, key=key))
             assert slower.read_frame() == (wire.CLOSE, b"\x03\xe8")
 
@@ -131,7 +143,7 @@ def test_small_reads_that_become_large_wait_for_who_takes_nothing(slow, uvloop):
 def test_who_does_not_read_makes_the_other_side_wait(slow, uvloop):
     with (
         Origin() as origin,
-        running(origin.uri, uvloop=uvloop, inspect="messages") as gateway,
+        running(origin.uri, uvloop=uvloop, inspect="messages", ping_interval="off") as gateway,
         tunnel(gateway, origin) as (client, server),
     ):
         fast, slower = (server, client) if slow == "client" else (client, server)
@@ -145,8 +157,7 @@ def test_who_does_not_read_makes_the_other_side_wait(slow, uvloop):
         eventually(lambda: any(leg.paused for leg in legs), "the sender has to wait")
         streams = (proxied.client, proxied.origin_stream)
         assert sum(stream.transport.get_write_buffer_size() for stream in streams) < 1 << 20
-        for _ in range(count):
-            assert slower.read_frame() == (wire.BINARY, bytes(60_000))
+        drain(slower, count, 60_000, slow == "origin")
         writer.join(TIMEOUT)
         assert not writer.is_alive()
 

@@ -208,3 +208,8 @@ def test_files(tmp_path):
         load_config(latin)
     with pytest.raises(ConfigError, match=r"none.toml: cannot be read: No such file"):
         load_config(tmp_path / "none.toml")
+
+
+def test_the_hard_limit_has_room_for_what_connections_allows():
+    text = GOOD + "[connections.all]\nsoft = 9999\nburst = 2\n"
+    assert faults(text) == ["x.toml:1: max_connections: 10001 or more: connections lets so many in"]

@@ -382,5 +382,12 @@ def test_messages(pairs: list[tuple[str, Action]], sent: list[MessageFacts]) -> 
     assert policies.matches == counted
 
 
+def test_a_meter_counts_for_whoever_sent_the_request() -> None:
+    policies = Policies(definition())
+    one, other = policies.meter("by client", REQUEST), policies.meter("by client", REQUEST)
+    assert [one(0.0), other(0.0), one(0.0)] == [True, True, False]
+    assert policies.meter("by host", REQUEST)(0.0)
+
+
 def test_rules_on_upgrades_alone_ask_no_message() -> None:
     assert Policies(definition(Rule("log", "true", Log()))).messages_for(REQUEST) is None

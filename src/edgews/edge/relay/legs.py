@@ -31,42 +31,57 @@ class Scanner(Protocol):
     @property
     def at_boundary(self) -> bool:
         """Whether what passed ends with a frame."""
+        ...
 
     @property
     def waits(self) -> bool:
         """Whether a frame of ours has not found its place yet."""
+        ...
+
+    @property
+    def expects_pong(self) -> bool:
+        """Whether the answer to a Ping of ours has not come yet."""
+        ...
 
     @property
     def size(self) -> int:
         """How many bytes came."""
+        ...
 
     @property
     def texts(self) -> int:
         """How many text messages passed whole."""
+        ...
 
     @property
     def binaries(self) -> int:
         """How many binary messages passed whole."""
+        ...
 
     @property
     def messages(self) -> int:
         """How many messages passed whole."""
+        ...
 
     @property
     def dropped(self) -> int:
         """How many messages were not let through."""
+        ...
 
     def scan(self, data: bytes) -> bytes | None:
         """Take the next bytes, and return what `Tunnel.passed` is to be given.
 
         None: all of `data` may go on to the other side, and nothing else has happened.
         """
+        ...
 
     def inject(self, frame: bytes) -> bytes:
         """Put a control frame of ours between two of the peer's; return what to write now."""
+        ...
 
     def finish(self, frame: bytes) -> bytes:
         """Let nothing of the peer pass any more, and this frame last; return what to write now."""
+        ...
 
     def expect_pong(self, payload: bytes) -> None:
         """Keep the Pong that answers our own Ping away from the other side."""
@@ -81,6 +96,8 @@ class Leg:
         paused: its owner does not read from it, so its silence says nothing.
         full: so much waits to be written there that its owner wants no more.
         eof: it has ended.
+        latency: seconds between the last Ping of ours that was answered and its Pong; None before the first.
+        pinged_at: when the Ping was sent whose Pong has not come; None without one.
     """
 
     __slots__ = (
@@ -92,7 +109,9 @@ class Leg:
         "eof",
         "failed",
         "full",
+        "latency",
         "paused",
+        "pinged_at",
         "scanner",
         "told",
         "transport",
@@ -115,6 +134,8 @@ class Leg:
         # How many bytes had come at the last look, and the number of the Ping that waits.
         self._seen = 0
         self._pinged = False
+        self.pinged_at: float | None = None
+        self.latency: float | None = None
 
     @property
     def holds(self) -> bool:
