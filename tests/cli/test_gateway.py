@@ -202,8 +202,9 @@ def test_a_loop_that_is_missing(tmp_path):
     )
 
 
+@pytest.mark.parametrize("package", ["pydantic", "prometheus_client"])
 @pytest.mark.parametrize("name", ["proxy", "serve", "check"])
-def test_without_the_extra(name):
-    done = run(name, *(["ws://x"] if name == "proxy" else []), hide=["pydantic"])
+def test_without_the_extra(name, package):
+    done = run(name, *(["ws://x"] if name == "proxy" else []), hide=[package])
     assert done.returncode == 2
-    assert done.stderr.decode() == f"edgews {name}: pydantic is not installed: pip install 'edgews[edge]'\n"
+    assert done.stderr.decode() == f"edgews {name}: {package} is not installed: pip install 'edgews[edge]'\n"

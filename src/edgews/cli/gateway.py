@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+# What of the extra `edge` each of these commands imports.
+_NEEDED: Final = ("pydantic", "prometheus_client")
 
 
 def proxy(origin: str, listen: str, *, access_log: str, workers: int | str, admin: str | None) -> int:
@@ -101,9 +105,10 @@ def check(config: Path) -> int:
 
 
 def _available(command: str) -> bool:
-    try:
-        import pydantic  # noqa: F401
-    except ModuleNotFoundError:
-        print(f"edgews {command}: pydantic is not installed: pip install 'edgews[edge]'", file=sys.stderr)
-        return False
+    for name in _NEEDED:
+        try:
+            import_module(name)
+        except ModuleNotFoundError:
+            print(f"edgews {command}: {name} is not installed: pip install 'edgews[edge]'", file=sys.stderr)
+            return False
     return True

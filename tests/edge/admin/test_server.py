@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from edgews.edge.admin.local import Local
+from edgews.edge.analytics.listing import KEYS
 from edgews.edge.config.faults import ConfigError
 from edgews.outcomes import InvalidHandshake
 from edgews.sync import connect
@@ -127,6 +129,7 @@ def test_other_methods_and_places(open_admin: Admin) -> None:
 
 
 def test_a_connection_is_seen_found_and_closed(gateway: Running, origin: Origin, open_admin: Admin) -> None:
+    eventually(gateway.is_empty, "no connection is left of another test")
     with tunnel(gateway, origin) as (client, server), open_admin.live() as ws:
         client.send(wire.frame(wire.TEXT, b"hello"))
         assert server.read_frame() == (wire.TEXT, b"hello")
@@ -170,6 +173,31 @@ def test_a_connection_is_seen_found_and_closed(gateway: Running, origin: Origin,
     assert found["story"][-1] == "Somebody ended it at the admin address."
 
 
+@pytest.mark.parametrize("down", [True, False])
+@pytest.mark.parametrize("sort", sorted(KEYS))
+def test_the_first_ones_in_any_order_are_shown(
+    gateway: Running, origin: Origin, sort: str, down: bool
+) -> None:
+    async def ask(limit: int) -> list[dict[str, Any]]:
+        view = {"match": "example", "sort": sort, "down": down, "limit": limit}
+        rows: list[dict[str, Any]] = await Local(gateway.gateway).answer("connections", view)
+        return rows
+
+    eventually(gateway.is_empty, "no connection is left of another test")
+    with tunnel(gateway, origin) as (client, server), tunnel(gateway, origin) as (other, second):
+        client.send(wire.frame(wire.TEXT, b"hello"))
+        assert server.read_frame() is not None
+        rows = gateway.call(ask(10))
+        keys = [KEYS[sort](row) for row in rows]
+        assert len(rows) == 2
+        assert keys == sorted(keys, reverse=down)
+        (first,) = gateway.call(ask(1))
+        # The one that is first may not be the only one with its key, and grows older meanwhile.
+        assert sort == "age" or KEYS[sort](first) == keys[0]
+        for raw in (client, server, other, second):
+            raw.close()
+
+
 def test_wishes_that_make_no_sense_end_nothing(open_admin: Admin) -> None:
     with open_admin.live() as ws:
         for wish in ("", "[]", "{", '{"do": "dance"}', '{"do": "close", "ray": 1}', '{"do": "trace"}'):
@@ -199,6 +227,7 @@ def test_a_refusal_is_counted_logged_and_explained(gateway: Running, open_admin:
 
 
 def test_clients_that_leave_early_are_counted(gateway: Running, origin: Origin, open_admin: Admin) -> None:
+    eventually(gateway.is_empty, "no connection is left of another test")
     Raw.connect(gateway.address).close()
     eventually(
         lambda: open_admin.json("/report.json")["counters"]["connections_abandoned"], "a client was counted"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from heapq import nlargest, nsmallest
+from typing import Any, Final
 
 from edgews.edge.analytics.listing import View
 from edgews.edge.gateway.observer import subject
@@ -37,8 +39,14 @@ class Local:
                 raise ValueError(f"no such question: {question}")
 
     def _connections(self, view: View) -> list[dict[str, Any]]:
+        # There may be very many: whole rows are made of those alone that are shown.
+        found = (one for one in self._gateway.connections if one.tunnel is not None)
+        if view.match:
+            found = (one for one in found if view.fits(_names(one)))
+        choose = nlargest if view.down else nsmallest
+        chosen = choose(view.limit, found, key=_KEYS[view.sort])
         now = self._gateway.loop.time()
-        return view.arrange(_row(one, now) for one in self._gateway.connections if one.tunnel is not None)
+        return view.arrange(_row(one, now) for one in chosen)
 
     def _close(self, ray: str, code: int, reason: str) -> bool:
         proxied = self._find(ray)
@@ -59,6 +67,43 @@ class Local:
 
     def _find(self, ray: str) -> Proxied | None:
         return next((one for one in self._gateway.connections if one.ray == ray), None)
+
+
+def _names(proxied: Proxied) -> dict[str, Any]:
+    """Return in what of a connection words are looked for."""
+    return {
+        "ray": proxied.ray,
+        "client": proxied.address,
+        "host": proxied.host,
+        "target": proxied.target,
+        "route": "" if proxied.route is None else proxied.route.name,
+        "origin": "" if proxied.origin is None else proxied.origin.text,
+    }
+
+
+def _sum(proxied: Proxied, name: str) -> int:
+    """Return what came from both sides."""
+    tunnel = proxied.tunnel
+    assert tunnel is not None
+    return int(getattr(tunnel.client.scanner, name) + getattr(tunnel.origin.scanner, name))
+
+
+def _ping(proxied: Proxied) -> float:
+    assert proxied.tunnel is not None
+    latency = proxied.tunnel.client.latency
+    return -1.0 if latency is None else latency
+
+
+# The keys of `listing`, without a row.
+_KEYS: Final[dict[str, Callable[[Proxied], Any]]] = {
+    "age": lambda one: -one.opened,
+    "client": lambda one: one.address or "",
+    "route": lambda one: ("" if one.route is None else one.route.name, one.host, one.target),
+    "origin": lambda one: "" if one.origin is None else one.origin.text,
+    "messages": lambda one: _sum(one, "messages"),
+    "bytes": lambda one: _sum(one, "size"),
+    "ping": _ping,
+}
 
 
 def _row(proxied: Proxied, now: float) -> dict[str, Any]:
