@@ -106,6 +106,13 @@ max_frame_size = 2097152
     ]
 
 
+def test_tables_that_do_not_fit_together():
+    admin = '[admin]\naddress = "0.0.0.0:9901"\n'
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults(GOOD + admin)] == ["admin.address"]
+    few = "max_connections = 3\n" + GOOD + "[connections.all]\nsoft = 3\nburst = 1\n"
+    assert faults(few) == ["x.toml:1: max_connections: 4 or more: connections lets so many in"]
+
+
 def test_a_route_cannot_pass_what_rules_have_to_see():
     text = """
 [[route]]
