@@ -60,6 +60,7 @@ class Judge(Protocol):
 
     def judge(self, facts: MessageFacts, now: float) -> Verdict:
         """Say what becomes of it."""
+        ...
 
 
 class MessageScanner:

@@ -31,45 +31,56 @@ class Scanner(Protocol):
     @property
     def at_boundary(self) -> bool:
         """Whether what passed ends with a frame."""
+        ...
 
     @property
     def waits(self) -> bool:
         """Whether a frame of ours has not found its place yet."""
+        ...
 
     @property
     def size(self) -> int:
         """How many bytes came."""
+        ...
 
     @property
     def texts(self) -> int:
         """How many text messages passed whole."""
+        ...
 
     @property
     def binaries(self) -> int:
         """How many binary messages passed whole."""
+        ...
 
     @property
     def messages(self) -> int:
         """How many messages passed whole."""
+        ...
 
     @property
     def dropped(self) -> int:
         """How many messages were not let through."""
+        ...
 
     def scan(self, data: bytes) -> bytes | None:
         """Take the next bytes, and return what `Tunnel.passed` is to be given.
 
         None: all of `data` may go on to the other side, and nothing else has happened.
         """
+        ...
 
     def inject(self, frame: bytes) -> bytes:
         """Put a control frame of ours between two of the peer's; return what to write now."""
+        ...
 
     def finish(self, frame: bytes) -> bytes:
         """Let nothing of the peer pass any more, and this frame last; return what to write now."""
+        ...
 
     def expect_pong(self, payload: bytes) -> None:
         """Keep the Pong that answers our own Ping away from the other side."""
+        ...
 
 
 class Leg:
