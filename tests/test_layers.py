@@ -59,8 +59,14 @@ LAYERS: dict[str, set[str]] = {
     },
     "what adapters share of the machine": {"tunnels"},
     "D: adapters": {"asyncio", "sync", "trio"},
-    "E: what the gateway decides": {"edge.policy", "edge.forwarding", "edge.relay", "edge.config"},
-    "E: the gateway": {"edge", "edge.gateway"},
+    "E: what the gateway decides": {
+        "edge.analytics",
+        "edge.config",
+        "edge.forwarding",
+        "edge.policy",
+        "edge.relay",
+    },
+    "E: the gateway": {"edge", "edge.gateway", "edge.admin"},
     "E: its processes": {"edge.process"},
     "F: commands, and what other packages expect": {"__main__", "cli", "compat"},
 }

@@ -13,7 +13,7 @@ import trio
 from edgews import Timeouts
 from edgews.outcomes import ConnectionClosed
 from tests import wire
-from tests.contract.drivers import PATIENCE, AsyncioDriver, Driver, SyncDriver, TrioDriver
+from tests.contract.drivers import PATIENCE, AsyncioDriver, Driver, TrioDriver
 from tests.raw import Raw
 from tests.sync.harness import descriptors
 
@@ -77,8 +77,8 @@ async def test_a_server_closes_in_the_middle_of_its_work(d: Driver) -> None:
     """Everyone is told, in order, although both sides have the hands full."""
     talking: set[int] = set()
     ends: list[Any] = []
-    # Each has six threads, and all of them want to run.
-    count = 5 if isinstance(d, SyncDriver) else 20
+    # All of them want to run, all the time, each of them in six threads or four tasks.
+    count = 5
 
     async def flood(ws: Any) -> None:
         with contextlib.suppress(ConnectionClosed):

@@ -13,7 +13,7 @@ from tests.raw import TIMEOUT
 from .blocks import blocks
 
 ROOT = Path(__file__).parents[2]
-LINE = re.compile(r"\bedgews (echo|connect|doctor)\b([^|\n]*)")
+LINE = re.compile(r"\bedgews (echo|connect|doctor|top|completion)\b([^|\n]*)")
 
 
 @cache
@@ -34,4 +34,4 @@ def test_each_option_of_a_command_exists() -> None:
             for command, rest in LINE.findall(block.text):
                 seen.add(command)
                 assert set(re.findall(r"(?<= )--[\w-]+", rest)) - options(command) == set(), page
-    assert seen == {"echo", "connect", "doctor"}
+    assert seen == {"echo", "connect", "doctor", "top", "completion"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from edgews.edge.config.admin import Admin
 from edgews.edge.config.file import parse_config
 from edgews.edge.config.health import Health
 from edgews.edge.config.policies import (
@@ -29,6 +30,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "listen.": Listen,
     "route.": Route,
     "route.health.": Health,
+    "admin.": Admin,
     "rule.": RuleTable,
     "list.": ListTable,
     "limiter.": LimiterTable,
@@ -39,7 +41,7 @@ TABLES: dict[str, type[BaseModel]] = {
 }
 TABLES_OF_THE_FILE = {prefix.removesuffix(".") for prefix in TABLES} - {"connections.all"} | {"lists"}
 # Not there is what they are by default, too.
-OPTIONAL = {"listen.certificate", "listen.key"} | {
+OPTIONAL = {"admin.token_file", "admin.token_env", "listen.certificate", "listen.key"} | {
     f"{table}.{key}"
     for table, keys in (
         ("list", ("networks", "networks_file", "texts", "texts_file")),
@@ -70,8 +72,9 @@ def rows() -> dict[str, str]:
 
 
 def test_the_examples_are_a_configuration() -> None:
-    example, checks, rules = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    config = parse_config(f"{example}\n{checks}\n{rules}")
+    example, checks, rules, page = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    config = parse_config(f"{example}\n{checks}\n{rules}\n{page}")
+    assert config.admin is not None
     assert len(config.route) == 2
     assert config.inspects(config.route[0])
     assert config.route[1].health is not None

@@ -299,13 +299,8 @@ def test_fields_for_one_hop_and_identities_are_not_passed_on():
 
 
 LEAVING = [
-    "/chat/../admin",
-    "/chat/%2e%2e/admin",
-    "/chat/%2E./admin",
     "/chat/..;/admin",
     "/chat/%2f..%2fadmin",
-    "/chat//admin",
-    "//chat",
     "/chat/%5c..%5cadmin",
     "/chat\\..\\admin",
     "/chat/%",
@@ -314,8 +309,6 @@ LEAVING = [
     "/chat#/../admin",
     "http://example.com/chat",
     "*",
-    "/chat/..",
-    "/chat/.",
 ]
 
 
@@ -328,7 +321,25 @@ def test_no_path_leaves_its_route(target):
             origin.sock.accept()
 
 
-@pytest.mark.parametrize("target", ["/", "/chatter", "/other", "/CHAT"])
+@pytest.mark.parametrize(
+    ("target", "read"), [("//chat", "/chat"), ("/chat/.", "/chat/"), ("/chat//admin", "/chat/admin")]
+)
+def test_the_origin_gets_a_path_as_it_was_read(target, read):
+    """There is nothing left that it could read in another way."""
+    with (
+        Origin() as origin,
+        running(origin.uri, path="/chat") as gateway,
+        Raw.connect(gateway.address) as client,
+    ):
+        client.send(wire.request(line=f"GET {target} HTTP/1.1"))
+        with origin.accept() as server:
+            assert server.head.startswith(f"GET {read} HTTP/1.1\r\n".encode())
+
+
+OUTSIDE = ["/chat/../admin", "/chat/%2e%2e/admin", "/chat/%2E./admin", "/chat/.."]
+
+
+@pytest.mark.parametrize("target", ["/", "/chatter", "/other", "/CHAT", *OUTSIDE])
 def test_no_other_path_takes_the_route(target):
     with Origin() as origin, running(origin.uri, path="/chat") as gateway:
         assert ask(gateway.address, wire.request(line=f"GET {target} HTTP/1.1")).startswith(b"HTTP/1.1 404")

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from edgews.cli import connect, doctor, echo, gateway, trial
+from edgews.cli import completion, connect, doctor, echo, gateway, top, trial
 from edgews.cli.arguments import parser
 
 
@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 _COMMANDS: dict[str, Callable[..., int]] = {
     "check": gateway.check,
+    "completion": completion.run,
     "connect": connect.run,
     "doctor": doctor.run,
     "echo": echo.run,
@@ -45,4 +46,5 @@ _COMMANDS: dict[str, Callable[..., int]] = {
     "reload": gateway.reload,
     "rules": trial.rules,
     "serve": gateway.serve,
+    "top": top.run,
 }

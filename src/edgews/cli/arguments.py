@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import edgews
+from edgews.cli.arguments_admin import add_completion, add_ray, add_top
 from edgews.cli.echo import ADAPTERS
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS
 
@@ -18,6 +19,7 @@ examples:
   echo hi | edgews connect wss://example.com/
   edgews doctor wss://example.com/         what is wrong with this server, and what to change
   edgews proxy ws://127.0.0.1:9000         a gateway in front of this server
+  edgews top                               what the gateway of this machine does
 
 `edgews COMMAND --help` has more of them.
 
@@ -57,6 +59,7 @@ examples:
   edgews doctor --origin https://example.com wss://example.com/chat   as a page of that site
   edgews doctor --idle 120 wss://example.com/     does it survive two minutes of silence?
   edgews doctor --json ws://127.0.0.1:8765/ | jq .findings
+  edgews doctor --ray fa92758e958bfe85            what the gateway of this machine did to this request
 
 exit codes: 0 nothing is wrong (notes and warnings do not count), 1 something is, 2 wrong arguments.
 What each finding means and what to change is in docs/doctor.md.
@@ -68,6 +71,7 @@ examples:
   edgews proxy ws://127.0.0.1:9000                            on 127.0.0.1 port 8080
   edgews proxy --listen 0.0.0.0:80 wss://chat.example.com     for everyone, to a server with TLS
   edgews proxy --access-log - unix:/run/chat.sock             a line of JSON for each opening and end
+  edgews proxy --admin 127.0.0.1:9901 ws://127.0.0.1:9000     with a live page
   edgews proxy --workers auto ws://127.0.0.1:9000             a process for each core
 """
 
@@ -127,6 +131,8 @@ def parser() -> argparse.ArgumentParser:
     _connect(commands)
     _doctor(commands)
     _gateway(commands)
+    add_top(commands)
+    add_completion(commands)
     return top
 
 
@@ -191,7 +197,8 @@ def _doctor(commands: Any) -> None:
         epilog=_DOCTOR_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _request(command)
+    _request(command, optional=True)
+    add_ray(command)
     sending = command.add_mutually_exclusive_group()
     sending.add_argument(
         "--message",
@@ -232,6 +239,11 @@ def _gateway(commands: Any) -> None:
         default="off",
         metavar="FILE",
         help="where to log; -: the standard output (default: off)",
+    )
+    proxy.add_argument(
+        "--admin",
+        metavar="ADDRESS",
+        help="serve a live page and metrics there, such as 127.0.0.1:9901 (default: off)",
     )
     proxy.add_argument(
         "--workers",
@@ -304,9 +316,11 @@ def _messages(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _request(command: argparse.ArgumentParser) -> None:
+def _request(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """What every client sends."""
-    command.add_argument("uri", metavar="URI", help="ws://host:port/path or wss://...")
+    command.add_argument(
+        "uri", metavar="URI", nargs="?" if optional else None, help="ws://host:port/path or wss://..."
+    )
     command.add_argument(
         "--header",
         dest="headers",

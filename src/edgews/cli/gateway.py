@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 
-def proxy(origin: str, listen: str, *, access_log: str, workers: int | str) -> int:
+def proxy(origin: str, listen: str, *, access_log: str, workers: int | str, admin: str | None) -> int:
     """Relay to one origin until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("proxy"):
         return 2
@@ -14,12 +15,14 @@ def proxy(origin: str, listen: str, *, access_log: str, workers: int | str) -> i
     from edgews.edge.process.run import run
     from edgews.edge.process.source import Source
 
-    values = {
+    values: dict[str, Any] = {
         "listen": [{"address": listen}],
         "route": [{"name": "proxy", "origins": [origin]}],
         "access_log": access_log,
         "workers": workers,
     }
+    if admin is not None:
+        values["admin"] = {"address": admin}
     source = Source("edgews proxy", values=values)
     try:
         config = source.config()

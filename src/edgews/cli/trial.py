@@ -118,12 +118,13 @@ def _try(config: Config, trial: Trial) -> dict[str, Any]:
 def _of_message(verdict: MessageVerdict) -> dict[str, Any]:
     from edgews.edge.policy.actions import Close, Drop
 
-    fate = "passes"
     match verdict.refusal:
         case Drop():
             fate = "is dropped"
         case Close(code, reason):
             fate = f"closes the connection with {code}" + (f" ({reason})" if reason else "")
+        case _:
+            fate = "passes"
     return {
         "fate": fate,
         "rule": verdict.rule,

@@ -212,3 +212,29 @@ action = "log"
         "18: rule[3].expression: column 1: this is a value of the type int, not true or false",
         "22: rule[4].expression: column 1: message.size is known of messages only",
     ]
+
+
+ROUTES = """\
+listen = [{ address = ":80" }]
+[[route]]
+when = "http.host == 'a'"
+origins = ["ws://a"]
+[[route]]
+path = "/b"
+when = "%s"
+origins = ["ws://b"]
+[[route]]
+origins = ["ws://c"]
+"""
+
+
+def test_conditions_of_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = define(parse_config(ROUTES % "ssl", "x.toml"), read, {}).conditions
+    assert [condition is None for condition in found] == [False, False, True]
+    with pytest.raises(ConfigError, match=r"x.toml:7: route\[1\].when: column 1: there is no field shl"):
+        define(parse_config(ROUTES % "shl", "x.toml"), read, {})
+    for name in ("cel", "edgews.edge.policy.cel", "edgews.edge.policy.rules"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ConfigError, match=r"x.toml:3: route\[0\].when: the package ") as caught:
+        define(parse_config(ROUTES % "ssl", "x.toml"), read, {})
+    assert len(caught.value.faults) == 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from edgews.edge.config.faults import ConfigError, Fault, fault_of, key_of
+import pytest
+
+from edgews.edge.config.faults import ConfigError, Fault, fault_of, key_of, read_text
 
 TEXT = "a = 1\n[[b]]\nc = 2\n"
 
@@ -29,3 +31,19 @@ def test_each_kind_of_mistake():
 def test_an_error_has_a_line_for_each():
     error = ConfigError("x.toml", [Fault(3, "a", "expected b"), Fault(0, "", "cannot be read")])
     assert str(error) == "x.toml:3: a: expected b\nx.toml: cannot be read"
+
+
+def test_a_table_with_a_name_that_is_none():
+    details = {"type": "value_error", "loc": ("b", "x y", "[key]"), "ctx": {"error": "a name"}, "msg": ""}
+    assert fault_of(TEXT, details, list).key == "b.x y"
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("é", encoding="utf-8")
+    assert read_text(path, "TOML") == "é"
+    path.write_bytes(b"\n\xe9")
+    with pytest.raises(ConfigError, match=r"x:2: TOML is written in UTF-8"):
+        read_text(path, "TOML")
+    with pytest.raises(ConfigError, match=r"none: cannot be read: No such file"):
+        read_text(tmp_path / "none", "TOML")

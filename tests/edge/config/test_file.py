@@ -106,6 +106,13 @@ max_frame_size = 2097152
     ]
 
 
+def test_tables_that_do_not_fit_together():
+    admin = '[admin]\naddress = "0.0.0.0:9901"\n'
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults(GOOD + admin)] == ["admin.address"]
+    few = "max_connections = 3\n" + GOOD + "[connections.all]\nsoft = 3\nburst = 1\n"
+    assert faults(few) == ["x.toml:1: max_connections: 4 or more: connections lets so many in"]
+
+
 def test_a_route_cannot_pass_what_rules_have_to_see():
     text = """
 [[route]]
@@ -208,3 +215,8 @@ def test_files(tmp_path):
         load_config(latin)
     with pytest.raises(ConfigError, match=r"none.toml: cannot be read: No such file"):
         load_config(tmp_path / "none.toml")
+
+
+def test_the_hard_limit_has_room_for_what_connections_allows():
+    text = GOOD + "[connections.all]\nsoft = 9999\nburst = 2\n"
+    assert faults(text) == ["x.toml:1: max_connections: 10001 or more: connections lets so many in"]

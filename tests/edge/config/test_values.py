@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from edgews.edge.config import values
 from edgews.edge.config.values import parse_address
@@ -59,3 +59,26 @@ def test_kinds(kind, good, bad):
 def test_what_values_become():
     assert TypeAdapter(values.Host).validate_python("Example.COM") == "example.com"
     assert TypeAdapter(values.MaybeSeconds).validate_python("off") is None
+
+
+class Inner(values.Table):
+    a: int = 0
+
+
+class Outer(values.Table):
+    one: Inner | None = None
+    many: list[Inner] = Field(default_factory=list)
+    named: dict[str, Inner] = Field(default_factory=dict, alias="by name")
+
+
+@pytest.mark.parametrize(
+    ("path", "keys"),
+    [
+        (("x",), ["one", "many", "by name"]),
+        (("one", "x"), ["a"]),
+        (("many", 3, "x"), ["a"]),
+        (("by name", "whatever", "x"), ["a"]),
+    ],
+)
+def test_the_keys_of_the_table_that_a_path_leads_into(path, keys):
+    assert values.known_keys(Outer, path) == keys

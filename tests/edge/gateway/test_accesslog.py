@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 from edgews.edge.gateway import accesslog
+from edgews.edge.gateway.accesslog import Subject
 from edgews.edge.relay.frames import scanned
 from tests import wire
 
-COMMON = {"ray": "r", "time": 1.23456, "client": "192.0.2.1", "route": "chat"}
+ABOUT = Subject(ray="r", client="192.0.2.1", host="example.com", target="/x", route="chat", origin="o")
+COMMON = {
+    "time": 1.235,
+    "ray": "r",
+    "client": "192.0.2.1",
+    "host": "example.com",
+    "target": "/x",
+    "route": "chat",
+    "origin": "o",
+}
 
 
 def test_records():
@@ -15,16 +26,12 @@ def test_records():
     tunnel.client.scanner.scan(wire.frame(wire.TEXT, b"hello"))
     tunnel.finish(1001, "enough", 0.0)
     assert tunnel.end is not None
-    ended = accesslog.ended(**COMMON, origin="o", tunnel=tunnel, end=tunnel.end, duration=2.0)
-    assert ended == {
+    ended = accesslog.ended(ABOUT, 1.23456, tunnel=tunnel, end=tunnel.end, duration=2.0)
+    assert ended == COMMON | {
         "event": "end",
-        "time": 1.235,
-        "ray": "r",
-        "client": "192.0.2.1",
-        "route": "chat",
-        "origin": "o",
         "code": 1001,
         "by": "gateway",
+        "why": "gateway",
         "cause": "enough",
         "messages_up": 1,
         "messages_down": 0,
@@ -33,23 +40,29 @@ def test_records():
         "bytes_down": 0,
         "duration": 2.0,
     }
-    opened = accesslog.opened(**COMMON, origin="o", target="/x", host="example.com")
-    assert (opened["event"], opened["target"]) == ("open", "/x")
-    refused = accesslog.refused(**COMMON, status=403, cause="rule", duration=0.5)
-    assert (refused["event"], refused["status"], refused["cause"]) == ("refused", 403, "rule")
-    answered = accesslog.answered(
-        **COMMON,
-        origin="o",
-        method="GET",
-        target="/x",
-        host="example.com",
-        status=200,
-        cause="",
-        bytes_up=1,
-        bytes_down=2,
-        duration=0.5,
+    assert accesslog.opened(ABOUT, 1.23456) == COMMON | {"event": "open"}
+    plain = accesslog.answered(
+        ABOUT, 1.23456, method="GET", status=200, cause="", bytes_up=0, bytes_down=5, duration=0.5
     )
-    assert (answered["event"], answered["method"], answered["bytes_down"]) == ("request", "GET", 2)
+    assert plain == COMMON | {
+        "event": "request",
+        "method": "GET",
+        "status": 200,
+        "cause": "",
+        "bytes_up": 0,
+        "bytes_down": 5,
+        "duration": 0.5,
+    }
+    noted = replace(ABOUT, notes=("o: refused",))
+    refused = accesslog.refused(noted, 1.23456, status=400, cause="no", header="Host", duration=0.5)
+    assert refused == COMMON | {
+        "event": "refused",
+        "notes": ["o: refused"],
+        "status": 400,
+        "cause": "no",
+        "header": "Host",
+        "duration": 0.5,
+    }
 
 
 def test_a_line_of_json_for_each_record():

@@ -199,7 +199,7 @@ class Machine(RuleBasedStateMachine):
         assert len(self.limiter) == len(self.model.open)
         # Only these are looked at when it is time to shed.
         above = [scope for scope in self.model.scopes() if self.model.above(scope)]
-        assert set(self.limiter._excessive) == set(above)
+        assert set(self.limiter.crowded()) == set(above)
         wanted = {name for scope in above for name in self.model.members(scope)}
         assert sorted(map(str, self.limiter.excessive())) == sorted(map(str, wanted))
         for standing in self.limiter.standing(now, self.model.scopes()):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgews.edge.policy.ratelimit import DIGEST, SECOND, Decision, RateLimit, RateLimiter
@@ -121,6 +121,16 @@ def test_whoever_waits_as_told_is_allowed_and_no_earlier(limit: RateLimit, start
 
 
 @given(limits(max_keys=st.integers(1, 3)), arrivals)
+# c is refused in the mitigation of e, and has one of its own to sit out.
+@example(
+    RateLimit(1, 100 / 512, 1.0, 1),
+    [("a", 0), ("c", 0), ("e", 0), ("c", 50), ("a", 50), *[("a", 100)] * 4, ("c", 20)],
+)
+# a is refused in the mitigation of e; an endless table would have granted it.
+@example(
+    RateLimit(1, 1 / 512, 1338 / 512, 1),
+    [("a", 610), ("c", 0), ("e", 0), ("a", 5), ("b", 5), ("a", 717), ("a", 1337)],
+)
 def test_a_full_table_is_never_more_generous(limit: RateLimit, arrivals: list[tuple[str, int]]) -> None:
     """What each key was granted, an endless table would have granted as well; and a mitigation holds."""
     limiter = RateLimiter(limit)
@@ -129,12 +139,14 @@ def test_a_full_table_is_never_more_generous(limit: RateLimit, arrivals: list[tu
     now = Fraction(0)
     for key, ticks in arrivals:
         now += ticks * TICK
+        bucket = buckets.setdefault(key, Bucket(limit, at=now))
+        bucket.refill(now)
         if limiter.decide((key,), float(now)).allowed:
-            assert buckets.setdefault(key, Bucket(limit, at=now)).decide(now)
-            # Of refusals that began a mitigation, the first since the last grant is one for sure.
+            assert bucket.decide(now)
             if key in refused:
                 assert now >= refused.pop(key) + Fraction(limit.mitigation_timeout)
-        else:
+        elif bucket.tokens < 1:
+            # An endless table would have refused it as well, and begun a mitigation with the first refusal.
             refused.setdefault(key, now)
         assert len(limiter) <= limit.max_keys
 

@@ -120,6 +120,7 @@ def test_rules_run_in_order_until_the_last(
 ) -> None:
     ruleset = Ruleset([*message, *upgrade], LISTS)
     assert ruleset.judges_messages is bool(message)
+    assert ruleset.words == {rule.name: rule.word for rule in (*upgrade, *message)}
     outcomes = [(ruleset.judge(request), walk(upgrade, request, None))]
     judge = ruleset.for_messages(request).judge
     outcomes += [(judge(facts), walk(message, request, facts)) for facts in messages]
@@ -220,6 +221,7 @@ def test_without_rules_everything_passes() -> None:
     outcome = Ruleset([]).judge(PLAIN)
     assert (outcome.matched, outcome.errors, outcome.refusal, outcome.explain()) == ([], [], None, [])
     assert not Ruleset([]).judges_messages
+    assert Ruleset([]).words == {}
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgews.edge.relay.ends import End, Party, Why
 from edgews.edge.relay.frames import TOO_MANY, scanned
-from edgews.edge.relay.tunnel import End, Party
 from tests import wire
 
 from .both import TIMES, Both, close_frame, framed
@@ -46,7 +46,7 @@ def test_the_read_with_one_too_many_is_the_last(count, reads):
     assert [opcode for opcode, _ in it.at(it.origin)].count(wire.TEXT) == passed
     assert len(allowance.asked) == min(passed, count + 1)
     if passed > count:
-        assert it.tunnel.end == End(Party.GATEWAY, 1013, TOO_MANY)
+        assert it.tunnel.end == End(Party.GATEWAY, 1013, TOO_MANY, Why.LIMIT)
         assert it.code(it.origin) == 1001
         it.say(it.client, framed(it.client, wire.TEXT, b"unheard"))
         it.say(it.origin, close_frame(it.origin, 1001))
@@ -64,7 +64,7 @@ def test_a_message_counts_when_it_is_complete():
     it.wait(2.0)
     it.say(it.client, framed(it.client, wire.CONTINUATION, b"gin"))
     assert allowance.asked == [102.0]
-    assert it.tunnel.end == End(Party.GATEWAY, 1013, TOO_MANY)
+    assert it.tunnel.end == End(Party.GATEWAY, 1013, TOO_MANY, Why.LIMIT)
 
 
 def test_without_a_meter_nobody_looks_at_plain_frames():

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from edgews import Limits, PerMessageDeflate, Timeouts, Transport
 from edgews.edge.policy.actions import Close, Drop
 from edgews.edge.policy.fields import MessageFacts
+from edgews.edge.relay.ends import End, Party, Why
 from edgews.edge.relay.inspection import MESSAGE_COST, TURN, inspected
 from edgews.edge.relay.legs import Leg
-from edgews.edge.relay.tunnel import End, Party
 from edgews.extensions import Agreement
 from tests import wire
 
@@ -311,7 +311,7 @@ def test_a_rule_closes_the_connection_and_nothing_follows():
     assert it.at(it.client) == []
     it.say(it.origin, framed(it.origin, wire.TEXT, b"last") + close_frame(it.origin, 1001))
     assert it.at(it.client) == [(wire.TEXT, b"last"), (wire.CLOSE, b"\x03\xf5not so loud")]
-    assert it.tunnel.end == End(Party.GATEWAY, 1013, "closed by the rule loud")
+    assert it.tunnel.end == End(Party.GATEWAY, 1013, "closed by the rule loud", Why.RULE)
     assert len(words.seen) == 2
     assert it.tunnel.client.inspected.dropped == 1
 
@@ -334,7 +334,7 @@ def test_a_meter_is_exact(count):
     assert len(words.seen) == count
     it.say(it.origin, close_frame(it.origin, 1001))
     assert it.at(it.client) == [(wire.TEXT, b"b")] * 5 + [(wire.CLOSE, b"\x03\xf5too many messages")]
-    assert it.tunnel.end == End(Party.GATEWAY, 1013, "too many messages")
+    assert it.tunnel.end == End(Party.GATEWAY, 1013, "too many messages", Why.LIMIT)
 
 
 # Control frames
@@ -378,7 +378,7 @@ def test_silent_peers_are_pinged_and_given_up():
     assert opcode == wire.PING
     it.frame(it.origin, wire.PONG, payload)
     it.wait(4.0)
-    assert it.tunnel.end == End(Party.CLIENT, 1006, "the client did not answer a Ping")
+    assert it.tunnel.end == End(Party.CLIENT, 1006, "the client did not answer a Ping", Why.PING)
     assert it.code(it.origin) == 1001
 
 
@@ -424,7 +424,7 @@ def test_who_never_takes_what_another_left_is_given_up(side):
     it.wait(5.0)
     assert it.tunnel.over
     cause = f"the {side} ended its stream, and what it had sent found no room"
-    assert it.tunnel.end == End(Party(side), 1006, cause)
+    assert it.tunnel.end == End(Party(side), 1006, cause, Why.LOST)
 
 
 def test_a_message_to_someone_who_has_failed_unnoticed_is_lost():

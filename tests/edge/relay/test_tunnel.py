@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews import Limits, Timeouts, Transport
-from edgews.edge.relay.tunnel import End, Party
+from edgews.edge.relay.ends import End, Party, Why
 from tests import wire
 
 from .both import Both, close_frame, framed, whole_frames
@@ -95,13 +95,13 @@ def test_what_both_say_passes_and_a_close_is_answered_by_the_other_side():
     assert both.origin.transport is Transport.KEEP_OPEN
     both.end(both.origin)
     assert both.tunnel.over
-    assert both.tunnel.end == End(Party.CLIENT, 1000, "the client closed")
+    assert both.tunnel.end == End(Party.CLIENT, 1000, "the client closed", Why.CLOSE)
 
 
 def test_the_reason_of_a_close_is_part_of_the_cause():
     both = Both()
     both.say(both.origin, wire.close(4000, b"enough", key=None))
-    assert both.tunnel.end == End(Party.ORIGIN, 4000, "the origin closed (enough)")
+    assert both.tunnel.end == End(Party.ORIGIN, 4000, "the origin closed (enough)", Why.CLOSE)
 
 
 @pytest.mark.parametrize(("side", "told"), [("client", 1001), ("origin", 1014)])
@@ -189,7 +189,7 @@ def test_the_gateways_end_lets_the_origin_finish_what_it_says():
     assert len(both.at(both.origin)) == 1
     # What follows changes nothing.
     both.finish(1008, "again")
-    assert both.tunnel.end == End(Party.GATEWAY, 1001, "shutting down")
+    assert both.tunnel.end == End(Party.GATEWAY, 1001, "shutting down", Why.GATEWAY)
 
 
 @pytest.mark.parametrize("how", ["gone", "silent", "wrong"])
@@ -211,7 +211,7 @@ def test_a_tunnel_can_be_dropped():
     both = Both()
     both.tunnel.abort("too many")
     assert both.tunnel.over
-    assert both.tunnel.end == End(Party.GATEWAY, 1006, "too many")
+    assert both.tunnel.end == End(Party.GATEWAY, 1006, "too many", Why.DROPPED)
 
 
 # Time
@@ -229,6 +229,21 @@ def test_silent_peers_are_pinged_and_their_pongs_stay_here():
     both.wait(4.0)
     assert both.tunnel.end is None
     assert both.tunnel.next_timeout() == both.now + 20.0
+    # Nobody has let time pass before the answers.
+    assert both.client.latency == both.origin.latency == 0.0
+
+
+def test_the_time_of_a_ping_is_measured():
+    both = Both()
+    both.wait(20.0)
+    ((_, payload),) = both.at(both.client)
+    both.now += 1.5
+    both.frame(both.client, wire.PONG, b"another")
+    assert both.client.latency is None
+    both.now += 1.0
+    both.frame(both.client, wire.PONG, payload)
+    assert both.client.latency == 2.5
+    assert both.origin.latency is None
 
 
 @pytest.mark.parametrize(("side", "told"), [("client", 1001), ("origin", 1014)])
@@ -241,7 +256,7 @@ def test_who_does_not_answer_a_ping_is_given_up(side, told):
     both.wait(4.0)
     assert dead.transport is Transport.CLOSE
     assert both.code(alive) == told
-    assert both.tunnel.end == End(Party(side), 1006, f"the {side} did not answer a Ping")
+    assert both.tunnel.end == End(Party(side), 1006, f"the {side} did not answer a Ping", Why.PING)
     both.wait(20.0)
     assert both.tunnel.over
 
@@ -271,20 +286,20 @@ def test_no_timers():
 
 
 @pytest.mark.parametrize(
-    ("how", "reason"),
+    ("how", "reason", "why"),
     [
-        ({"max_age": 60.0}, "the connection is too old"),
-        ({"timeouts": Timeouts(idle=60.0, ping_interval=None)}, "no message for too long"),
+        ({"max_age": 60.0}, "the connection is too old", Why.AGE),
+        ({"timeouts": Timeouts(idle=60.0, ping_interval=None)}, "no message for too long", Why.IDLE),
     ],
 )
-def test_connections_that_are_old_or_idle_end(how, reason):
+def test_connections_that_are_old_or_idle_end(how, reason, why):
     both = Both(**{"timeouts": Timeouts(ping_interval=None), **how})
     for _ in range(3):
         both.wait(14.0)
         both.frame(both.client, wire.TEXT, b"x")
     assert both.tunnel.end is None
     both.wait(80.0)
-    assert both.tunnel.end == End(Party.GATEWAY, 1001, reason)
+    assert both.tunnel.end == End(Party.GATEWAY, 1001, reason, why)
     assert both.code(both.client) == 1001
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from edgews.cli.console import say, shown
 from edgews.cli.doctor.options import Options
 from edgews.cli.doctor.probe import Probe
+from edgews.cli.doctor.ray import run as ask_about
 from edgews.cli.doctor.report import to_json
 from edgews.cli.doctor.text import show_end, show_step
 from edgews.errors import InvalidValueError
@@ -21,8 +23,11 @@ _SCHEMES = {"http": "ws", "https": "wss"}
 
 
 def run(
-    uri: str,
+    uri: str | None,
     *,
+    ray: str | None,
+    admin: str,
+    token_file: Path | None,
     headers: Sequence[tuple[str, str]],
     subprotocols: Sequence[str],
     origin: str | None,
@@ -32,7 +37,12 @@ def run(
     idle: float,
     as_json: bool,
 ) -> int:
-    """Examine a server; return the exit code."""
+    """Examine a server, or ask a gateway about a request; return the exit code."""
+    if ray is not None:
+        return ask_about(ray, admin, token_file, as_json=as_json)
+    if uri is None:
+        say(("edgews doctor: ", "bad"), "give the URI of a server, or --ray and the ID of a request")
+        return 2
     scheme, colon, rest = uri.partition("://")
     scheme = scheme.lower()
     try:

@@ -15,6 +15,7 @@ from edgews.edge.policy.actions import Stage
 from edgews.edge.policy.connlimit import Kind
 
 from . import policies
+from .admin import contradictions as admin_contradictions
 from .faults import ConfigError, Fault, fault_of, read_text
 from .policies import one_of
 from .positions import Path as KeyPath
@@ -83,6 +84,8 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         for one, other in (("certificate", "key"), ("key", "certificate")):
             if getattr(listen, one) is not None and getattr(listen, other) is None:
                 found.append((("listen", at, one), f"{other} beside it: TLS needs both"))
+    if config.admin is not None:
+        found += admin_contradictions(config.admin, addresses)
     places: set[tuple[object, ...]] = set()
     for at, route in enumerate(config.route):
         fields = frozenset((name.lower(), value) for name, value in route.headers.items())

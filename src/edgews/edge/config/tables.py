@@ -10,6 +10,7 @@ from edgews.edge.forwarding.origins import Origin, parse_origin
 from edgews.edge.policy.actions import Stage
 from edgews.limits import Limits, Timeouts
 
+from .admin import Admin
 from .faults import Fault, key_of
 from .health import Health
 from .policies import Name, PolicyTables, Proxy
@@ -96,6 +97,7 @@ class Config(PolicyTables):
 
     listen: Annotated[list[Listen], Field(min_length=1)]
     route: Annotated[list[Route], Field(min_length=1)]
+    admin: Admin | None = None
     access_log: str = "-"
     header_prefix: HeaderPrefix = "X-Edgews-"
     open_timeout: Seconds = 10.0

@@ -3,53 +3,75 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from edgews.edge.relay.tunnel import End, Tunnel
+from edgews.edge.relay.ends import End
+from edgews.edge.relay.tunnel import Tunnel
 
 
-def opened(
-    *, ray: str, time: float, client: str | None, route: str, origin: str, target: str, host: str
-) -> dict[str, Any]:
+@dataclass(slots=True, frozen=True)
+class Subject:
+    """Which request a record is about.
+
+    Attributes:
+        client: its address, None for a client of a Unix socket.
+        target: without its query, which may be secret.
+        notes: what happened on the way: rules that matched, origins that could not be reached.
+    """
+
+    ray: str
+    client: str | None
+    host: str
+    target: str
+    route: str
+    origin: str
+    notes: tuple[str, ...] = ()
+
+    def record(self, event: str, time: float) -> dict[str, Any]:
+        """Return the beginning of its records."""
+        found: dict[str, Any] = {
+            "event": event,
+            "time": round(time, 3),
+            "ray": self.ray,
+            "client": self.client,
+            "host": self.host,
+            "target": self.target,
+            "route": self.route,
+            "origin": self.origin,
+        }
+        if self.notes:
+            found["notes"] = list(self.notes)
+        return found
+
+
+def opened(subject: Subject, time: float) -> dict[str, Any]:
     """Return the record of a connection that is open."""
-    return {
-        "event": "open",
-        "time": round(time, 3),
-        "ray": ray,
-        "client": client,
-        "host": host,
-        "target": target,
-        "route": route,
-        "origin": origin,
-    }
+    return subject.record("open", time)
 
 
 def refused(
-    *, ray: str, time: float, client: str | None, route: str, status: int, cause: str, duration: float
+    subject: Subject, time: float, *, status: int, cause: str, header: str, duration: float
 ) -> dict[str, Any]:
-    """Return the record of a request that opened nothing."""
-    return {
-        "event": "refused",
-        "time": round(time, 3),
-        "ray": ray,
-        "client": client,
-        "route": route,
+    """Return the record of a request that opened nothing.
+
+    Args:
+        status: of the answer; 0 if the client left before there was one.
+        header: the field at fault, empty if it is none's.
+    """
+    return subject.record("refused", time) | {
         "status": status,
         "cause": cause,
+        "header": header,
         "duration": round(duration, 6),
     }
 
 
 def answered(
-    *,
-    ray: str,
+    subject: Subject,
     time: float,
-    client: str | None,
-    route: str,
-    origin: str,
+    *,
     method: str,
-    target: str,
-    host: str,
     status: int,
     cause: str,
     bytes_up: int,
@@ -57,16 +79,8 @@ def answered(
     duration: float,
 ) -> dict[str, Any]:
     """Return the record of a plain request that an origin has answered, maybe not to the end."""
-    return {
-        "event": "request",
-        "time": round(time, 3),
-        "ray": ray,
-        "client": client,
-        "host": host,
+    return subject.record("request", time) | {
         "method": method,
-        "target": target,
-        "route": route,
-        "origin": origin,
         "status": status,
         "cause": cause,
         "bytes_up": bytes_up,
@@ -75,28 +89,13 @@ def answered(
     }
 
 
-def ended(
-    *,
-    ray: str,
-    time: float,
-    client: str | None,
-    route: str,
-    origin: str,
-    tunnel: Tunnel,
-    end: End,
-    duration: float,
-) -> dict[str, Any]:
+def ended(subject: Subject, time: float, *, tunnel: Tunnel, end: End, duration: float) -> dict[str, Any]:
     """Return the record of a connection that has ended."""
     up, down = tunnel.client.scanner, tunnel.origin.scanner
-    return {
-        "event": "end",
-        "time": round(time, 3),
-        "ray": ray,
-        "client": client,
-        "route": route,
-        "origin": origin,
+    return subject.record("end", time) | {
         "code": end.code,
         "by": end.party.value,
+        "why": end.why.value,
         "cause": end.cause,
         "messages_up": up.messages,
         "messages_down": down.messages,

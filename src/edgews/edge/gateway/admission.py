@@ -68,13 +68,14 @@ class Admission:
         try:
             entry = self._entrance.look(request, Peer(proxied.peername, proxied.secure, proxied.ray))
         except TargetError as error:
-            return Failure(400, "target", str(error))
+            return Failure(400, "malformed target", str(error))
         proxied.entry = entry = self._databases.locate(entry)
         facts = entry.facts
         proxied.ray, proxied.address = facts.ray_id, facts.client
         route = find(self._gateway.routes, facts)
         if route is None:
             return NO_ROUTE
+        proxied.route = route
         verdict = proxied.verdict = self.policies.admit(
             proxied,
             facts,

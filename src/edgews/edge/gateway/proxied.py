@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from edgews.edge.analytics.stories import BY_ORIGIN
 from edgews.edge.forwarding.compression import agree, offer_own
 from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
@@ -21,6 +22,7 @@ from edgews.edge.forwarding.headers import to_client
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.policies import PASSED, Verdict
+from edgews.edge.relay.ends import Why
 from edgews.edge.relay.frames import scanned
 from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
@@ -67,6 +69,7 @@ class Proxied:
         "client",
         "entry",
         "gateway",
+        "host",
         "loop",
         "opened",
         "origin",
@@ -79,7 +82,9 @@ class Proxied:
         "route",
         "secure",
         "started",
+        "target",
         "tunnel",
+        "unreachable",
         "verdict",
     )
 
@@ -95,6 +100,10 @@ class Proxied:
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
         self.peername = self.address = address
+        # What is told of the request after it is gone.
+        self.host = self.target = ""
+        # Origins that could not be reached, and why.
+        self.unreachable: tuple[str, ...] = ()
         self.entry: Entry | None = None
         self.verdict: Verdict = PASSED
         self.started = self.opened = self.loop.time()
@@ -146,6 +155,8 @@ class Proxied:
                 return
             self._reader = None
             self.request, self._early = complete
+            self.host = self.request.headers.get("Host") or ""
+            self.target = self.request.path
             if plain := is_plain(self.request):
                 check_plain(self.request)
             else:
@@ -153,7 +164,8 @@ class Proxied:
                 check_bodiless(self.request)
         except HandshakeError as error:
             self._reader = None
-            self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
+            failure = Failure(error.status, str(error), str(error), tuple(error.headers))
+            self.refuse(failure, reason="bad handshake", header=error.header or "")
             return
         self._stop_timer()
         found = self.gateway.admit(self)
@@ -226,7 +238,7 @@ class Proxied:
         except HandshakeError as error:
             self.refuse(answer_failure(str(error)))
             return
-        self.gateway.refused(self, response.status, "refused by the origin")
+        self.gateway.refused(self, response.status, BY_ORIGIN, BY_ORIGIN)
         # What the client sent early is of no use any more.
         self._answered, self._early = True, b""
         self.client.listen(True)
@@ -243,7 +255,8 @@ class Proxied:
                 check_request(request)
             exchange = Exchange(request, max_body=route.max_body_size)
         except HandshakeError as error:
-            self.refuse(Failure(error.status, str(error), str(error), tuple(error.headers)))
+            failure = Failure(error.status, str(error), str(error), tuple(error.headers))
+            self.refuse(failure, reason="bad handshake", header=error.header or "")
             return
         entry = self.entry
         assert entry is not None
@@ -276,6 +289,8 @@ class Proxied:
         """Wait for another request on the same connection."""
         self._used = True
         self.request = self.route = self.entry = None
+        self.host = self.target = ""
+        self.unreachable = ()
         self.verdict = PASSED
         self.ray = self.gateway.new_ray()
         self.started = self.loop.time()
@@ -302,6 +317,8 @@ class Proxied:
                 self.origin = self.origin_stream = None
                 failure = connect_failure(error)
                 origin.health.failed(failure.cause, self.loop.time())
+                self.unreachable = (*self.unreachable, f"{origin.text}: {failure.text}")
+                self.gateway.observer.unreachable(origin, failure)
             except asyncio.CancelledError:
                 stream.abort()
                 raise
@@ -359,18 +376,28 @@ class Proxied:
             stream.data_received(behind)
         self._advance()
 
-    def refuse(self, failure: Failure) -> None:
-        """Answer the client with a refusal of the gateway's."""
-        ray = (self.gateway.admission.identity.ray_id, self.ray)
-        self._answer(own_response(failure, (ray,)), failure.cause)
+    def refuse(self, failure: Failure, *, reason: str = "", header: str = "") -> None:
+        """Answer the client with a refusal of the gateway's; the rest is as for `_answer`.
 
-    def _answer(self, response: Response, cause: str) -> None:
-        """Send an answer that opens nothing, and end both streams."""
+        Args:
+            reason: empty if the cause is nothing that a client chooses.
+        """
+        ray = (self.gateway.admission.identity.ray_id, self.ray)
+        self._answer(own_response(failure, (ray,)), failure.cause, reason or failure.cause, header)
+
+    def _answer(self, response: Response, cause: str, reason: str, header: str = "") -> None:
+        """Send an answer that opens nothing, and end both streams.
+
+        Args:
+            cause: why, for a person.
+            reason: why, for counting: nothing that a client chooses.
+            header: the field at fault.
+        """
         self._stop_timer()
         if self.request is not None and self.request.method == "HEAD":
             response.body = b""
         self.client.write(encode_response(response))
-        self.gateway.refused(self, response.status, cause)
+        self.gateway.refused(self, response.status, cause, reason, header)
         self._answered = True
         self._reader = None
         self._early = b""
@@ -409,7 +436,11 @@ class Proxied:
         assert tunnel is not None
         assert leg is not None
         assert peer is not None
-        if tunnel.passed(leg, data, self.loop.time()):
+        pinged = leg.pinged_at
+        plain = tunnel.passed(leg, data, self.loop.time())
+        if pinged is not None and leg.pinged_at is None and leg.latency is not None:
+            self.gateway.observer.ponged(leg.client, leg.latency)
+        if plain:
             peer.write(tunnel.other(leg).data_to_send())
         else:
             self._advance()
@@ -430,6 +461,11 @@ class Proxied:
         elif stream is self.client:
             self._hung_up()
         self._gone()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client has got an answer that opens nothing, and has asked for nothing since."""
+        return self._answered or (self._used and not self.target)
 
     def _hung_up(self) -> None:
         """The client has gone before the connection was open."""
@@ -466,14 +502,14 @@ class Proxied:
         if not self.tunnel.other(stream.leg).full:
             self.go_on(stream)
 
-    def finish(self, code: int, reason: str) -> None:
+    def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
         """End the connection for a reason of the gateway's."""
         if self.plain is not None:
             self.plain.keep = False
         elif self.tunnel is None:
             self._hung_up()
         else:
-            self.tunnel.finish(code, reason, self.loop.time())
+            self.tunnel.finish(code, reason, self.loop.time(), why=why)
             self._advance()
 
     def abort(self) -> None:

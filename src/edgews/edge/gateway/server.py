@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from typing import Any
 
 from edgews.edge.config.tables import Config
-from edgews.edge.forwarding.origins import Origin
 from edgews.edge.forwarding.proxypeers import ProxyPeers
 from edgews.edge.policy.decisions import Failure
+from edgews.edge.relay.ends import Why
 from edgews.frames import CloseCode
 from edgews.limits import Limits
 
-from . import accesslog
 from .accesslog import AccessLog
 from .admission import Admission
 from .checks import Checks
 from .failures import DRAINING, TOO_MANY
 from .listening import Listening
+from .observer import Observer
 from .plain import Plain
 from .prepare import Prepared, prepare
 from .proxied import Proxied
@@ -47,7 +46,7 @@ class Gateway:
 
     def __init__(self, config: Config, *, log: AccessLog | None = None, workers: int = 1) -> None:
         self.loop = asyncio.get_running_loop()
-        self.log = AccessLog(None) if log is None else log
+        self.observer = Observer(self, AccessLog(None) if log is None else log)
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
         self.listening: dict[str, Listening] = {}
@@ -93,6 +92,7 @@ class Gateway:
         self._listen(
             self.config, self._contexts, await self._plan(self.config) if sockets is None else sockets
         )
+        self.observer.start()
         self._checks.use(self.routes)
 
     def apply(self, prepared: Prepared, sockets: ByAddress) -> None:
@@ -176,6 +176,7 @@ class Gateway:
             for proxied in list(self.connections):
                 proxied.abort()
             await self.wait_empty()
+        self.observer.stop()
         for upstreams in (*self._retired, *(route.upstreams for route in self.routes)):
             await upstreams.close()
 
@@ -190,7 +191,7 @@ class Gateway:
                 await asyncio.sleep(min(pause, 0.05))
 
     def _leave(self, proxied: Proxied) -> None:
-        proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down")
+        proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down", Why.DRAIN)
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""
@@ -218,62 +219,23 @@ class Gateway:
         self.connections.add(proxied)
 
     def opened(self, proxied: Proxied) -> None:
-        """Log a connection that is open."""
-        request = proxied.request
-        assert request is not None
-        self.log.write(
-            accesslog.opened(
-                ray=proxied.ray,
-                time=time.time(),
-                client=proxied.address,
-                route=_name(proxied.route),
-                origin=_text(proxied.origin),
-                target=request.path,
-                host=request.headers.get("Host") or "",
-            )
-        )
+        """Take a connection that is open."""
+        self.observer.opened(proxied)
         # An idle connection is to be small.
         proxied.request = proxied.entry = None
         proxied.verdict = proxied.verdict.brief()
         if self._leaving:
             self.loop.call_soon(self._leave, proxied)
 
-    def refused(self, proxied: Proxied, status: int, cause: str) -> None:
-        """Log a request that opened nothing."""
+    def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
+        """Take a request that opened nothing; see `Observer.refused`."""
         self.admission.release(proxied)
-        self.log.write(
-            accesslog.refused(
-                ray=proxied.ray,
-                time=time.time(),
-                client=proxied.address,
-                route=_name(proxied.route),
-                status=status,
-                cause=cause,
-                duration=self.loop.time() - proxied.started,
-            )
-        )
+        self.observer.refused(proxied, status, cause, reason, header)
 
     def answered(self, proxied: Proxied, plain: Plain) -> None:
-        """Log a plain request that has been answered by an origin."""
+        """Take a plain request that has been answered by an origin."""
         self.admission.release(proxied)
-        request = plain.exchange.request
-        self.log.write(
-            accesslog.answered(
-                ray=proxied.ray,
-                time=time.time(),
-                client=proxied.address,
-                route=_name(proxied.route),
-                origin=_text(plain.origin),
-                method=request.method,
-                target=request.path,
-                host=request.headers.get("Host") or "",
-                status=plain.status,
-                cause="" if plain.failure is None else plain.failure.cause,
-                bytes_up=plain.exchange.received,
-                bytes_down=plain.exchange.sent,
-                duration=self.loop.time() - proxied.started,
-            )
-        )
+        self.observer.answered(proxied, plain)
 
     def health(self) -> list[dict[str, Any]]:
         """Return what is known of each origin of each route: plain values."""
@@ -285,33 +247,12 @@ class Gateway:
         ]
 
     def gone(self, proxied: Proxied) -> None:
-        """Forget a connection, and log its end."""
+        """Forget a connection that has ended."""
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
         self.admission.release(proxied)
-        tunnel = proxied.tunnel
-        if tunnel is not None and tunnel.end is not None:
-            self.log.write(
-                accesslog.ended(
-                    ray=proxied.ray,
-                    time=time.time(),
-                    client=proxied.address,
-                    route=_name(proxied.route),
-                    origin=_text(proxied.origin),
-                    tunnel=tunnel,
-                    end=tunnel.end,
-                    duration=self.loop.time() - proxied.opened,
-                )
-            )
+        self.observer.gone(proxied)
         if not self.connections and self._empty is not None:
             self._empty.set_result(None)
             self._empty = None
-
-
-def _name(route: Route | None) -> str:
-    return "" if route is None else route.name
-
-
-def _text(origin: Origin | None) -> str:
-    return "" if origin is None else origin.text

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Final, cast
 
 from edgews.edge.policy.connlimit import ConnectionLimiter
+from edgews.edge.relay.ends import Why
 
 if TYPE_CHECKING:
     from .proxied import Proxied
@@ -67,7 +68,7 @@ class Shedding:
         self._left = None
         activity = {connection: since for connection, (_, since) in self._seen.items()}
         for shed in self._connections.shed(now, activity):
-            cast("Proxied", shed.connection).finish(shed.code, shed.reason)
+            cast("Proxied", shed.connection).finish(shed.code, shed.reason, Why.LIMIT)
         due = self._connections.next_shed()
         if due is None:
             self._timer = None

@@ -309,6 +309,10 @@ class ConnectionLimiter:
         """Return who is in a scope above its soft limit: `shed` chooses among them."""
         return list(dict.fromkeys(one for gauge in self._excessive.values() for one in gauge.members))
 
+    def crowded(self) -> list[Scope]:
+        """Return the scopes above their soft limit."""
+        return list(self._excessive)
+
     def change(
         self,
         limits: Mapping[Kind, ConnectionLimit],

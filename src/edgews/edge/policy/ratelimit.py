@@ -38,7 +38,8 @@ class RateLimit:
         requests: how many in a period, all of them at once if they like.
         period: seconds.
         mitigation_timeout: seconds for which a key that was refused once is refused again, whatever the
-            rate says; 0 leaves it to the rate. Asking meanwhile does not make it longer.
+            rate says; 0 leaves it to the rate. Asking meanwhile does not make it longer, but among keys that
+            share an entry it may.
         max_keys: keys that are told apart at the same time. One takes about 300 bytes.
     """
 
@@ -162,7 +163,8 @@ class RateLimiter:
             remaining = (self._tolerance - after) // self._interval
             return Decision(True, 0.0, remaining, shared), (at + after, blocked)
         wait = after - self._tolerance
-        if blocked <= at and self._block:
+        # Among those that share, who is refused in the mitigation of another has one of its own to sit out.
+        if self._block and (blocked <= at or (shared and wait > 0)):
             # Not over before the rate allows it: a question in between would begin another one.
             blocked = at + max(self._block, wait)
         wait = max(blocked - at, wait)

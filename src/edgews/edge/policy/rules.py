@@ -162,6 +162,11 @@ class Ruleset:
         self._of_message = [want for want in message if want.field.of_message]
 
     @property
+    def words(self) -> dict[str, str]:
+        """The action of each rule in the words of a configuration, by its name."""
+        return {one.rule.name: one.rule.word for stage in self._stages.values() for one in stage}
+
+    @property
     def judges_messages(self) -> bool:
         """Whether there are rules for messages; without, nobody needs to look into them."""
         return bool(self._stages[Stage.MESSAGE])

@@ -149,7 +149,10 @@ class Channel:
             data, descriptors = b"", []
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
-            self._sockets.append(socket.socket(fileno=descriptor))
+            sock = socket.socket(fileno=descriptor)
+            # Python takes it for one that blocks, and would make it one: here, and in whoever shares it.
+            sock.setblocking(False)
+            self._sockets.append(sock)
         if not data or len(self._sockets) > MAX_SOCKETS:
             self.close()
             return

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
+from edgews.edge.admin.answers import Asked
+from edgews.edge.admin.server import AdminServer, read_token
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.tables import Config
 from edgews.edge.gateway.sockets import Sockets
@@ -23,6 +25,9 @@ from .unit import Unit
 
 # How often to look whether certificates have changed (seconds).
 WATCH_INTERVAL: Final = 2.0
+# How long a successor waits for the admin address, and how often it tries (seconds).
+ADMIN_PATIENCE: Final = 10.0
+ADMIN_PAUSE: Final = 0.05
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 # Stands for a successor that accepts.
 _TAKEN: Final = 0
@@ -42,6 +47,7 @@ class Service(Protocol):
     async def reload(self, source: Source) -> None: ...
     async def renew(self) -> None: ...
     async def reopen(self) -> None: ...
+    async def answer(self, question: str, values: dict[str, Any]) -> Any: ...
     async def drain(self, *, handed_over: bool = False) -> None: ...
     def abort(self) -> None: ...
 
@@ -99,6 +105,7 @@ class Running:
         self._count = worker_count(config)
         self._service: Service = Unit(config) if self._count == 1 else Supervisor(source, config, say)
         self._control: Control | None = None
+        self._admin = None if config.admin is None else AdminServer(Asked(self._service, self.reload), config)
         self._successor: Channel | None = None
         self._handed_over = False
         self._events: asyncio.Queue[int] = asyncio.Queue()
@@ -125,10 +132,14 @@ class Running:
             if predecessor is not None:
                 self._service.sockets.keep(predecessor.sockets)
             await self._service.start()
+            if predecessor is None and self._admin is not None:
+                await self._start_admin(self._admin)
             if path != "off":
                 self._control = Control(path, self._work())
                 self._control.start()
         except BaseException:
+            if self._admin is not None:
+                await self._admin.close()
             await self._service.drain(handed_over=predecessor is not None)
             if predecessor is not None:
                 predecessor.close()
@@ -140,11 +151,37 @@ class Running:
                 say(f"process {predecessor.process}, which served before: {refused}")
             else:
                 say(f"taken over from process {predecessor.process}.")
+            await self._open_admin()
+
+    async def _start_admin(self, admin: AdminServer) -> None:
+        try:
+            await admin.start()
+        except OSError as error:
+            raise Refused([_no_admin(error)]) from None
+
+    async def _open_admin(self) -> None:
+        """Listen at the admin address once the gateway before has let go of it."""
+        if self._admin is None:
+            return
+        loop = asyncio.get_running_loop()
+        end = loop.time() + ADMIN_PATIENCE
+        while True:
+            try:
+                await self._admin.start()
+            except OSError as error:
+                if loop.time() > end:
+                    say(f"there is no live page: {_no_admin(error)}")
+                    return
+                await asyncio.sleep(ADMIN_PAUSE)
+            else:
+                return
 
     async def serve(self) -> None:
         """Serve until somebody says that it is enough, and drain."""
         for address in self._service.addresses:
             say(f"gateway: {address}")
+        for address in () if self._admin is None else self._admin.addresses:
+            say(f"live page and metrics: {address}")
         processes = "" if self._count == 1 else f" in {self._count} processes"
         say(f"{self._name} serves{processes}; Ctrl-C stops it.")
         self._spawn(self._watch())
@@ -155,8 +192,13 @@ class Running:
         if self._control is not None:
             await self._control.flushed()
             self._control.close(unlink=not self._handed_over)
+        if self._handed_over and self._admin is not None:
+            # The successor waits for the address.
+            await self._admin.close()
         say("another process has taken over, draining." if self._handed_over else "draining.")
         await self._drain()
+        if self._admin is not None:
+            await self._admin.close()
         say("stopped.")
 
     async def reload(self) -> list[str]:
@@ -166,8 +208,13 @@ class Running:
         async with self._changing:
             try:
                 source = self._source.again()
-                self._check(source.config())
+                config = source.config()
+                self._check(config)
+                if config.admin is not None:
+                    read_token(config, config.admin)
                 await self._service.reload(source)
+                if self._admin is not None:
+                    self._admin.use(config)
             except ConfigError as error:
                 faults = error.lines()
             except Refused as refused:
@@ -185,6 +232,8 @@ class Running:
         """Refuse what cannot change while the gateway runs."""
         now = self._service.config
         fixed = [key for key in ("control", "loop") if getattr(config, key) != getattr(now, key)]
+        if (config.admin and config.admin.address) != (now.admin and now.admin.address):
+            fixed.append("admin")
         if (worker_count(config) == 1) is not (self._count == 1):
             fixed.append("workers")
         if fixed:
@@ -259,6 +308,10 @@ class Running:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _no_admin(error: OSError) -> str:
+    return f"cannot listen at the admin address: {error.strerror or error}"
 
 
 def say(text: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
+from edgews.edge.admin.answers import joined
 from edgews.edge.config.tables import Config
 from edgews.edge.gateway.prepare import prepare
 from edgews.edge.gateway.sockets import ByAddress, Sockets, share
@@ -23,6 +24,8 @@ from .source import Source
 START_TIMEOUT: Final = 60.0
 STEP_TIMEOUT: Final = 30.0
 END_TIMEOUT: Final = 10.0
+# A worker's time for a question of the admin address (seconds).
+ANSWER_TIMEOUT: Final = 5.0
 # How long to wait until a worker that has ended gets a successor; each time twice as long, unless it had
 # lived for a while (seconds).
 FIRST_PAUSE: Final = 0.1
@@ -215,6 +218,13 @@ class Supervisor:
             Refused: some cannot.
         """
         await _all(worker.ask("reopen", STEP_TIMEOUT) for worker in self._workers)
+
+    async def answer(self, question: str, values: dict[str, Any]) -> Any:
+        """Answer a question of the admin address; see `Asked`. Who does not answer has no part in it."""
+        workers = (*self._workers, *self._retired)
+        asked = (worker.ask("answer", ANSWER_TIMEOUT, question=question, values=values) for worker in workers)
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        return joined(question, values, [answer for answer in found if not isinstance(answer, BaseException)])
 
     async def drain(self, *, handed_over: bool = False) -> None:
         """Stop accepting, and end all connections and workers."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from edgews.edge.admin.local import Local
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.tables import Config
 from edgews.edge.gateway.accesslog import AccessLog, Stream
@@ -29,6 +32,7 @@ class Unit:
         except BaseException:
             _close(self._stream)
             raise
+        self._local = Local(self.gateway)
 
     @property
     def config(self) -> Config:
@@ -96,7 +100,7 @@ class Unit:
         self.gateway.apply(prepared, sockets)
         if stream is not self._stream:
             before, self._stream = self._stream, stream
-            self.gateway.log.use(stream)
+            self.gateway.observer.log.use(stream)
             _close(before)
 
     async def renew(self) -> None:
@@ -118,7 +122,11 @@ class Unit:
                 self._stream.reopen()
             except OSError as error:
                 raise Refused([_unwritable(self.config, error)]) from None
-            self.gateway.log.use(self._stream)
+            self.gateway.observer.log.use(self._stream)
+
+    async def answer(self, question: str, values: dict[str, Any]) -> Any:
+        """Answer a question of the admin address; see `Asked`."""
+        return await self._local.answer(question, values)
 
     async def drain(self, *, handed_over: bool = False) -> None:
         """Stop accepting, and end all connections."""

@@ -65,6 +65,7 @@ class Worker:
             "reopen": self._reopen,
             "drain": self._drain,
             "abort": self._abort,
+            "answer": self._answer,
         }
 
     async def handle(self, message: dict[str, Any], sockets: list[socket.socket]) -> Any:
@@ -110,6 +111,9 @@ class Worker:
 
     async def _drain(self, message: dict[str, Any], _: list[socket.socket]) -> None:
         await self.drain(handed_over=message["handed_over"])
+
+    async def _answer(self, message: dict[str, Any], _: list[socket.socket]) -> Any:
+        return await self.unit.answer(message["question"], message["values"])
 
     async def _abort(self, _: dict[str, Any], __: list[socket.socket]) -> None:
         self.unit.abort()

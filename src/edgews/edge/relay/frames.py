@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from edgews.frames import CloseCode
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 
+from .ends import Why
 from .legs import Leg
 from .scanner import FrameScanner
 from .tunnel import Tunnel
@@ -71,5 +72,5 @@ class _Metered(Tunnel):
             self._counted += 1
             if not self._meter(now):
                 self._counted = messages
-                self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now)
+                self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now, why=Why.LIMIT)
         return plain

@@ -30,9 +30,10 @@ from edgews.incoming import Messages
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.states import Transport
 
+from .ends import Party, Why
 from .frames import TOO_MANY, Meter
 from .legs import Leg
-from .tunnel import Party, Tunnel
+from .tunnel import Tunnel
 
 # What may come out of one leg's connection in one go (bytes), before others have their turn.
 TURN: Final = 128 * 1024
@@ -179,6 +180,11 @@ class MessageScanner:
         self.over = True
         return passes
 
+    @property
+    def expects_pong(self) -> bool:
+        """Whether the answer to a Ping of ours has not come yet."""
+        return self._expected_pong is not None
+
     def expect_pong(self, payload: bytes) -> None:
         """Know the Pong that answers our own Ping."""
         self._expected_pong = payload
@@ -316,7 +322,7 @@ class Inspection(Tunnel):
     def _allows(self, message: str | bytes, now: float) -> bool:
         """Say whether a message of the client may pass, and end the connection if so it is decided."""
         if self._meter is not None and not self._meter(now):
-            self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now)
+            self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now, why=Why.LIMIT)
             return False
         judge = self._judge
         if judge is None:
@@ -327,7 +333,8 @@ class Inspection(Tunnel):
         verdict = judge.judge(MessageFacts(message, size, self._received, now - self._begun), now)
         refusal = verdict.refusal
         if isinstance(refusal, CloseAction):
-            self.finish(refusal.code, refusal.reason, now, cause=f"closed by the rule {verdict.rule}")
+            cause = f"closed by the rule {verdict.rule}"
+            self.finish(refusal.code, refusal.reason, now, cause=cause, why=Why.RULE)
         return refusal is None
 
     def _control(self, leg: MessageLeg, event: Event) -> None:
@@ -359,7 +366,7 @@ class Inspection(Tunnel):
         for leg, party in ((self.client, Party.CLIENT), (self.origin, Party.ORIGIN)):
             if leg.holds:
                 cause = f"the {party.value} ended its stream, and what it had sent found no room"
-                self._because(party, CloseCode.ABNORMAL_CLOSURE, cause)
+                self._because(party, CloseCode.ABNORMAL_CLOSURE, cause, Why.LOST)
         super()._give_up(now)
 
 

@@ -39,6 +39,11 @@ class Scanner(Protocol):
         ...
 
     @property
+    def expects_pong(self) -> bool:
+        """Whether the answer to a Ping of ours has not come yet."""
+        ...
+
+    @property
     def size(self) -> int:
         """How many bytes came."""
         ...
@@ -92,6 +97,8 @@ class Leg:
         paused: its owner does not read from it, so its silence says nothing.
         full: so much waits to be written there that its owner wants no more.
         eof: it has ended.
+        latency: seconds between the last Ping of ours that was answered and its Pong; None before the first.
+        pinged_at: when the Ping was sent whose Pong has not come; None without one.
     """
 
     __slots__ = (
@@ -103,7 +110,9 @@ class Leg:
         "eof",
         "failed",
         "full",
+        "latency",
         "paused",
+        "pinged_at",
         "scanner",
         "told",
         "transport",
@@ -126,6 +135,8 @@ class Leg:
         # How many bytes had come at the last look, and the number of the Ping that waits.
         self._seen = 0
         self._pinged = False
+        self.pinged_at: float | None = None
+        self.latency: float | None = None
 
     @property
     def holds(self) -> bool:

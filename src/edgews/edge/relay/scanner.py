@@ -149,6 +149,11 @@ class FrameScanner:
         """How many messages passed whole."""
         return self.texts + self.binaries
 
+    @property
+    def expects_pong(self) -> bool:
+        """Whether the answer to a Ping of ours has not come yet."""
+        return self._expected_pong is not None
+
     # What we put in
 
     def inject(self, frame: bytes) -> bytes:

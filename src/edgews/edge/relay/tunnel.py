@@ -19,42 +19,17 @@ client's stream just ends.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from edgews.frames import MAX_REASON, CloseCode, Opcode, encode_close
 from edgews.limits import DEFAULT_TIMEOUTS, Timeouts
 from edgews.states import Transport
 
+from .ends import End, Party, Why
 from .legs import Leg
 
 # What our own Pings carry, in front of a number.
 _PING: Final = b"edgews gateway "
-
-
-class Party(Enum):
-    """Who ended a relayed connection."""
-
-    CLIENT = "client"
-    ORIGIN = "origin"
-    GATEWAY = "gateway"
-
-
-@dataclass(slots=True, frozen=True)
-class End:
-    """Why a relayed connection ended.
-
-    Attributes:
-        party: who began the end.
-        code: the first close code that was seen or sent; 1006 if a stream just ended, 1005 for an
-            empty Close.
-        cause: a sentence for a person.
-    """
-
-    party: Party
-    code: int
-    cause: str
 
 
 class Tunnel:
@@ -136,6 +111,9 @@ class Tunnel:
         """
         self.other(leg).put(data)
         scanner = leg.scanner
+        if leg.pinged_at is not None and not scanner.expects_pong:
+            leg.latency = now - leg.pinged_at
+            leg.pinged_at = None
         if scanner.error is not None:
             self._violated(leg, now)
         elif scanner.close is not None:
@@ -160,7 +138,10 @@ class Tunnel:
             how = "reset the connection" if lost else "ended its stream"
             if leg.scanner.close is None and not leg.told:
                 self._because(
-                    party, CloseCode.ABNORMAL_CLOSURE, f"the {party.value} {how} without a Close frame"
+                    party,
+                    CloseCode.ABNORMAL_CLOSURE,
+                    f"the {party.value} {how} without a Close frame",
+                    Why.LOST,
                 )
             if leg.client:
                 self._client_ended(lost)
@@ -194,16 +175,17 @@ class Tunnel:
             return encode_close(self._end_code, self._end_reason)
         return encode_close(CloseCode.BAD_GATEWAY, reason)
 
-    def finish(self, code: int, reason: str, now: float, *, cause: str = "") -> None:
+    def finish(self, code: int, reason: str, now: float, *, cause: str = "", why: Why = Why.GATEWAY) -> None:
         """End the connection in order, for a reason of the gateway's.
 
         Args:
             code, reason: for the client.
             cause: a sentence for whoever runs the gateway, if not the reason.
+            why: the same in a word.
         """
         if self.end is not None:
             return
-        self._because(Party.GATEWAY, code, cause or reason)
+        self._because(Party.GATEWAY, code, cause or reason, why)
         self._end_code, self._end_reason = code, reason
         self.origin.scanner.keep_close = True
         self._tell(self.origin, encode_close(CloseCode.GOING_AWAY, reason))
@@ -211,7 +193,7 @@ class Tunnel:
 
     def abort(self, cause: str) -> None:
         """Drop both streams now."""
-        self._because(Party.GATEWAY, CloseCode.ABNORMAL_CLOSURE, cause)
+        self._because(Party.GATEWAY, CloseCode.ABNORMAL_CLOSURE, cause, Why.DROPPED)
         self._drop()
 
     def _drop(self) -> None:
@@ -236,9 +218,9 @@ class Tunnel:
         if self.end is not None:
             return
         if now >= self._age_at:
-            self.finish(CloseCode.GOING_AWAY, "the connection is too old", now)
+            self.finish(CloseCode.GOING_AWAY, "the connection is too old", now, why=Why.AGE)
         elif now >= self._idle_at and self.timeouts.idle and self._silent(self.timeouts.idle, now):
-            self.finish(CloseCode.GOING_AWAY, "no message for too long", now)
+            self.finish(CloseCode.GOING_AWAY, "no message for too long", now, why=Why.IDLE)
         elif now >= self._look_at:
             self._look(now)
 
@@ -272,6 +254,7 @@ class Tunnel:
                 self._number += 1
                 payload = _PING + b"%d" % self._number
                 leg.scanner.expect_pong(payload)
+                leg.pinged_at = now
                 leg.put(self.other(leg).scanner.inject(leg.frame(Opcode.PING, payload)))
                 leg._pinged = waits = patience is not None
         self._look_at = now + (patience if waits and patience is not None else interval)
@@ -279,10 +262,10 @@ class Tunnel:
     def _vanished(self, leg: Leg, now: float) -> None:
         """Give up a peer that does not answer a Ping."""
         party = Party.CLIENT if leg.client else Party.ORIGIN
-        self._because(party, CloseCode.ABNORMAL_CLOSURE, f"the {party.value} did not answer a Ping")
+        reason = f"the {party.value} did not answer a Ping"
+        self._because(party, CloseCode.ABNORMAL_CLOSURE, reason, Why.PING)
         leg.eof = True
         self._shut(leg, Transport.CLOSE)
-        reason = f"the {party.value} did not answer a Ping"
         self._tell(
             self.other(leg),
             encode_close(CloseCode.GOING_AWAY, reason) if leg.client else self._verdict(reason),
@@ -308,10 +291,10 @@ class Tunnel:
 
     # How it ends
 
-    def _because(self, party: Party, code: int, cause: str) -> None:
+    def _because(self, party: Party, code: int, cause: str, why: Why) -> None:
         """Keep the first reason; what follows is a consequence."""
         if self.end is None:
-            self.end = End(party, int(code), cause)
+            self.end = End(party, int(code), cause, why)
 
     def _tell(self, leg: Leg, body: bytes) -> None:
         """Send a Close of ours, as the last thing that goes there."""
@@ -324,7 +307,8 @@ class Tunnel:
         assert error is not None
         other = self.other(leg)
         party = Party.CLIENT if leg.client else Party.ORIGIN
-        self._because(party, error.code, f"the {party.value} broke a rule: {error} ({error.section})")
+        cause = f"the {party.value} broke a rule: {error} ({error.section})"
+        self._because(party, error.code, cause, Why.VIOLATION)
         if not leg.told:
             self._tell(leg, encode_close(error.code, str(error)[:MAX_REASON]))
         if not other.told:
@@ -343,7 +327,7 @@ class Tunnel:
         other = self.other(leg)
         party = Party.CLIENT if leg.client else Party.ORIGIN
         said = f" ({close.reason})" if close.reason else ""
-        self._because(party, close.code, f"the {party.value} closed{said}")
+        self._because(party, close.code, f"the {party.value} closed{said}", Why.CLOSE)
         leg.answer = encode_close(None if close.code == CloseCode.NO_STATUS_RECEIVED else close.code)
         if not scanner.keep_close:
             other.told = True

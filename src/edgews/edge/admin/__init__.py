@@ -1,0 +1,1 @@
+"""The admin address: the live page, its feed, and the metrics. On asyncio."""

@@ -1,0 +1,80 @@
+"""Reports as one: of several processes, or of one since the last time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from .counters import add_rows
+from .metrics import COUNTERS, GAUGES, HISTOGRAMS
+from .series import FIELDS, SPAN, add_series
+from .tally import SHOWN, newest
+
+Report = dict[str, Any]
+
+# From the best to the worst; what a limit or an origin is in several processes is the worst of them.
+STATES: Final = ("ok", "burst", "over", "failing", "down")
+
+
+def merge(reports: Sequence[Report]) -> Report:
+    """Return one report for several processes, at least one.
+
+    Numbers are added; of the last ends and refusals the newest stay.
+    """
+    return {
+        "time": max(report["time"] for report in reports),
+        "since": min(report["since"] for report in reports),
+        "workers": sum(report["workers"] for report in reports),
+        **{
+            kind: {name: add_rows([report[kind][name] for report in reports]) for name in table}
+            for kind, table in (("counters", COUNTERS), ("gauges", GAUGES), ("histograms", HISTOGRAMS))
+        },
+        "series": add_series([report["series"] for report in reports]),
+        "limits": _joined(reports, "limits", ("kind", "name"), ("count", "soft", "burst")),
+        "origins": _joined(reports, "origins", ("route", "origin"), ("active", "checks")),
+        **{
+            key: newest((record for report in reports for record in report[key]), SHOWN)
+            for key in ("ended", "refused")
+        },
+    }
+
+
+def _joined(
+    reports: Iterable[Report], key: str, names: tuple[str, ...], sums: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Put together what several processes say of the same limit or origin."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for report in reports:
+        for entry in report[key]:
+            name = tuple(entry[part] for part in names)
+            known = found.get(name)
+            if known is None:
+                found[name] = dict(entry)
+                continue
+            for number in sums:
+                known[number] += entry[number]
+            known["state"] = max(known["state"], entry["state"], key=STATES.index)
+            if "cause" in entry:
+                known["cause"] = known["cause"] or entry["cause"]
+            if "spent" in entry:
+                known["spent"] = max(known["spent"], entry["spent"])
+    return [found[name] for name in sorted(found)]
+
+
+def since(report: Report, seconds: float, records: float) -> Report:
+    """Return a report without what somebody has who got one before.
+
+    Args:
+        seconds: the last second of the series that it had, which may have changed since.
+        records: the time of that report; ends and refusals from then on are told.
+    """
+    series = report["series"]
+    number = int(min(max(series["end"] - seconds + 1, 1), SPAN))
+    return {
+        **report,
+        "series": {"end": series["end"], **{field: series[field][-number:] for field in ("open", *FIELDS)}},
+        **{
+            key: [record for record in report[key] if record["time"] >= records]
+            for key in ("ended", "refused")
+        },
+    }

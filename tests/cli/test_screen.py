@@ -1,0 +1,72 @@
+"""What `edgews top` writes, without a terminal."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgews.cli.screen import bars, rate, screen, size, spell, summary, summary_head
+from edgews.cli.top import joined
+from edgews.edge.analytics.reports import since
+from tests.edge.analytics.happenings import Happening, Process, happenings
+
+
+@given(st.floats(0, 1e9))
+def test_numbers_are_short(number: float) -> None:
+    for text in (size(number), spell(number)):
+        assert len(text) <= 12
+        assert "e+" not in text
+    assert rate(number).replace(",", "").replace(".", "").isdigit()
+
+
+def test_numbers() -> None:
+    assert [size(number) for number in (0, 999, 1000, 1024**2, 5e15)] == [
+        "0 B",
+        "999 B",
+        "0.977 KiB",
+        "1 MiB",
+        "4,547 TiB",
+    ]
+    assert [spell(value) for value in (None, 0.0123, 1.5, 59.0, 3599, 3700, 200_000)] == [
+        "-",
+        "12 ms",
+        "1.5 s",
+        "59 s",
+        "59 min",
+        "1 h 1 min",
+        "2 days",
+    ]
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=50), st.integers(0, 60))
+def test_bars_are_as_high_as_their_numbers(values: list[int], width: int) -> None:
+    drawn = bars(values, width)
+    part = values[-width - 1 : -1]
+    assert len(drawn) == len(part) <= width
+    for one, bar in zip(part, drawn, strict=True):
+        # What is not nothing can be seen.
+        assert (bar == " ") is (one == 0)
+        assert (bar == "█") is (one == max(part) > 0) or one > 0.8 * max(part)
+
+
+@settings(max_examples=30)
+@given(happenings(1), st.integers(20, 200), st.integers(1, 60))
+def test_it_fits_whatever_has_happened(happened: list[Happening], width: int, height: int) -> None:
+    now, process = 1000.0, Process(1000.0)
+    series: dict[str, object] = {}
+    end = float("-inf")
+    for number, happening in enumerate(happened):
+        now += happening.pause
+        if process.may(happening):
+            process.happen(happening.what, happening.values, now, number)
+        if number % 3 == 0:
+            report = process.report(now)
+            # Updates put together are the whole.
+            series = joined(series, since(report, end, 0.0)["series"])
+            end = report["series"]["end"]
+            assert series == report["series"]
+    report = process.report(now)
+    lines = screen(report, [], width=width, height=height)
+    assert len(lines) <= height
+    assert all(sum(len(text) for text, _ in line) <= width for line in lines)
+    assert len(summary(report, "12:00:00")) >= len(summary_head())
