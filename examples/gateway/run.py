@@ -25,7 +25,7 @@ TRY = """
 Try it        http://{gateway}/
 See it live   http://{admin}/
 Trip a rule   edgews connect ws://{gateway}/admin
-Trip a limit  open more than five connections within ten seconds
+Trip a limit  open more than ten connections within ten seconds
 Ask why       edgews doctor --ray RAY --admin http://{admin}
               RAY stands in each refusal, in the log below, and on the page.
 """

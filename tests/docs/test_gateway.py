@@ -72,9 +72,10 @@ def rows() -> dict[str, str]:
 
 
 def test_the_examples_are_a_configuration() -> None:
-    example, checks, rules, page = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    example, checks, rules, behind, page = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
     config = parse_config(f"{example}\n{checks}\n{rules}\n{page}")
     assert config.admin is not None
+    assert parse_config(behind).listen[0].proxy_protocol == ["10.0.0.0/8"]
     assert len(config.route) == 2
     assert config.inspects(config.route[0])
     assert config.route[1].health is not None

@@ -18,7 +18,7 @@ ROW = re.compile(r"^\| `(edgews\.[\w.]+?)(?:\((\w+)\))?` \| (\S+) \| (.+) \|$", 
 
 # Where a number is a limit of a connection, a client or a server.
 SCANNED = {"asyncio", "attempts", "backoff", "redirects", "serving", "session"}
-SCANNED |= {"sync", "timers", "trio", "tunnels"}
+SCANNED |= {"edge.process", "sync", "timers", "trio", "tunnels"}
 # Numbers there that limit nothing a user could notice.
 INNER = {
     "edgews.asyncio.link._CORKED": "frames of one write",
@@ -28,6 +28,11 @@ INNER = {
     "edgews.asyncio.link.LARGE": "the frame that ends one write",
     "edgews.asyncio.websocket._TURN": "when a task that only sends lets others run",
     "edgews.asyncio.websocket.TURN": "when a task that only sends lets others run",
+    "edgews.edge.process.channel._READ_SIZE": "one read",
+    "edgews.edge.process.channel._SOCKETS_AT_ONCE": "sockets of one write",
+    "edgews.edge.process.resources._DESCRIPTORS_A_CONNECTION": "what a connection needs",
+    "edgews.edge.process.resources._DESCRIPTORS_BESIDE": "what a gateway needs beside",
+    "edgews.edge.process.run._TAKEN": "stands for a successor",
     "edgews.session._TAKEN": "when the list of messages is moved up",
     "edgews.timers.ASAP": "stands for at once",
     "edgews.tunnels.NEVER": "stands for no timeout",

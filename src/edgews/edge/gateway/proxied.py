@@ -8,11 +8,10 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.analytics.stories import BY_ORIGIN
-from edgews.edge.forwarding.compression import agree, offer_own
+from edgews.edge.forwarding.compression import offer_own
 from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
 from edgews.edge.forwarding.handshake import (
-    check_switch,
     check_upgrade,
     client_response,
     origin_request,
@@ -23,18 +22,16 @@ from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.policies import PASSED, Verdict
 from edgews.edge.relay.ends import Why
-from edgews.edge.relay.frames import scanned
-from edgews.edge.relay.inspection import inspected
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.handshake import check_request
 from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
-from edgews.states import Transport
 
 from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
 from .plain import Plain
 from .refusal import Refusal
+from .relayed import Relayed
 from .streams import ClientStream, OriginStream, Stream, half_close
 
 if TYPE_CHECKING:
@@ -47,7 +44,7 @@ _log = logging.getLogger("edgews.edge")
 _EARLY: Final = 64 * 1024
 
 
-class Proxied:
+class Proxied(Relayed):
     """A client's connection, and the origin's behind it.
 
     Attributes:
@@ -60,20 +57,14 @@ class Proxied:
     __slots__ = (
         "_answered",
         "_dialling",
-        "_due",
         "_early",
         "_reader",
-        "_timer",
         "_used",
         "address",
-        "client",
         "entry",
-        "gateway",
         "host",
-        "loop",
         "opened",
         "origin",
-        "origin_stream",
         "peername",
         "plain",
         "ray",
@@ -83,18 +74,13 @@ class Proxied:
         "secure",
         "started",
         "target",
-        "tunnel",
         "unreachable",
         "verdict",
     )
 
     def __init__(self, gateway: Gateway, *, secure: bool, address: str | None = None) -> None:
-        self.gateway = gateway
+        super().__init__(gateway, ClientStream(self))
         self.secure = secure
-        self.loop = gateway.loop
-        self.client = ClientStream(self)
-        self.origin_stream: OriginStream | None = None
-        self.tunnel: Tunnel | None = None
         self.request: Request | None = None
         self.route: Route | None = None
         self.origin: Origin | None = None
@@ -117,8 +103,6 @@ class Proxied:
         # It has been answered before.
         self._used = False
         self._dialling: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._due = 0.0
 
     # The opening handshake
 
@@ -215,7 +199,7 @@ class Proxied:
             async with asyncio.timeout(route.answer_timeout):
                 response, behind = await stream.answer
             if response.status == 101:
-                tunnel, response = self._tunnel(route, request, asked, response)
+                tunnel, response = route.tunnel(entry, request, asked, response)
         except TimeoutError:
             self.refuse(ANSWER_TIMEOUT)
         except HandshakeError as error:
@@ -327,37 +311,6 @@ class Proxied:
                 return None
         return failure
 
-    def _tunnel(
-        self, route: Route, request: Request, asked: Request, response: Response
-    ) -> tuple[Tunnel, Response]:
-        """Return the tunnel that a 101 opens, and what is passed on of the 101.
-
-        Raises:
-            HandshakeError: it opens none.
-        """
-        entry = self.entry
-        assert entry is not None
-        if not route.inspect:
-            return scanned(
-                deflate=check_switch(asked, response),
-                meter=entry.meter,
-                limits=route.limits,
-                timeouts=route.timeouts,
-                max_age=route.max_age,
-            ), response
-        agreed = agree(
-            request, asked, response, client=route.client_compression, origin=route.origin_compression
-        )
-        return inspected(
-            client=agreed.client,
-            origin=agreed.origin,
-            judge=entry.judge,
-            meter=entry.meter,
-            limits=route.limits,
-            timeouts=route.timeouts,
-            max_age=route.max_age,
-        ), agreed.response
-
     def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
         self.client.write(encode_response(response))
@@ -428,22 +381,7 @@ class Proxied:
         if writer is not None and stream is self.client:
             writer.room.set(has)
 
-    # The tunnel
-
-    def passed(self, stream: Stream, data: bytes) -> None:
-        """Take what a scanner lets pass, when something else has happened."""
-        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
-        assert tunnel is not None
-        assert leg is not None
-        assert peer is not None
-        pinged = leg.pinged_at
-        plain = tunnel.passed(leg, data, self.loop.time())
-        if pinged is not None and leg.pinged_at is None and leg.latency is not None:
-            self.gateway.observer.ponged(leg.client, leg.latency)
-        if plain:
-            peer.write(tunnel.other(leg).data_to_send())
-        else:
-            self._advance()
+    # The ends
 
     def ended(self, stream: Stream) -> None:
         """Take the end of a byte stream."""
@@ -476,32 +414,6 @@ class Proxied:
             self.origin_stream.abort()
         self.client.close()
 
-    def go_on(self, stream: Stream) -> None:
-        """Go on with what comes from a stream: at the other side there is room for it."""
-        tunnel, leg, peer = self.tunnel, stream.leg, stream.peer
-        assert tunnel is not None
-        assert leg is not None
-        assert peer is not None
-        tunnel.more(leg, self.loop.time())
-        self._advance()
-        if not (leg.holds or tunnel.other(leg).full):
-            stream.listen(True)
-
-    def _hold(self, stream: Stream) -> None:
-        """Have a stream wait whose leg holds something, and give others their turn before it goes on."""
-        stream.listen(False)
-        if not stream.going_on:
-            stream.going_on = True
-            self.loop.call_soon(self._next_turn, stream)
-
-    def _next_turn(self, stream: Stream) -> None:
-        stream.going_on = False
-        assert self.tunnel is not None
-        assert stream.leg is not None
-        # Without room, `go_on` is called as soon as there is some.
-        if not self.tunnel.other(stream.leg).full:
-            self.go_on(stream)
-
     def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
         """End the connection for a reason of the gateway's."""
         if self.plain is not None:
@@ -518,51 +430,6 @@ class Proxied:
             self.tunnel.abort("dropped by the gateway")
         self._hung_up()
         self.client.abort()
-
-    def _advance(self) -> None:
-        """Do with both streams what the tunnel says."""
-        tunnel = self.tunnel
-        stream = self.origin_stream
-        assert tunnel is not None
-        assert stream is not None
-        for side, leg in ((self.client, tunnel.client), (stream, tunnel.origin)):
-            side.write(leg.data_to_send())
-            transport = side.transport
-            if transport is None or transport.is_closing():
-                continue
-            if leg.transport is Transport.CLOSE:
-                transport.close()
-                if transport.get_write_buffer_size():
-                    self.loop.call_later(self.gateway.linger, transport.abort)
-            elif leg.transport is Transport.HALF_CLOSE and transport.can_write_eof():
-                half_close(transport)
-            if leg.holds:
-                self._hold(side)
-        if tunnel.over:
-            self._stop_timer()
-        else:
-            self._schedule(tunnel.next_timeout())
-
-    def _schedule(self, due: float) -> None:
-        if self._timer is not None:
-            # One that comes too early does no harm: it looks, and is set anew.
-            if self._due <= due:
-                return
-            self._stop_timer()
-        if due < float("inf"):
-            self._due = due
-            self._timer = self.loop.call_at(due, self._tick)
-
-    def _tick(self) -> None:
-        self._timer = None
-        assert self.tunnel is not None
-        self.tunnel.handle_timeout(self.loop.time())
-        self._advance()
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _gone(self) -> None:
         """Forget the connection once both streams are gone."""

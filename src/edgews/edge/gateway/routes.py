@@ -9,8 +9,15 @@ from dataclasses import dataclass
 
 from edgews.edge.config.tables import Config
 from edgews.edge.config.tables import Route as RouteConfig
+from edgews.edge.forwarding.compression import agree
+from edgews.edge.forwarding.entrance import Entry
+from edgews.edge.forwarding.handshake import check_switch
 from edgews.edge.forwarding.origins import Origin, Pool
 from edgews.edge.forwarding.routing import Condition
+from edgews.edge.relay.frames import scanned
+from edgews.edge.relay.inspection import inspected
+from edgews.edge.relay.tunnel import Tunnel
+from edgews.events import Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.limits import Limits, Timeouts
 
@@ -65,6 +72,35 @@ class Route:
                 ssl=context,
                 server_hostname=origin.host if context is not None else None,
             )
+
+    def tunnel(
+        self, entry: Entry, request: Request, asked: Request, response: Response
+    ) -> tuple[Tunnel, Response]:
+        """Return the tunnel that a 101 opens, and what is passed on of the 101.
+
+        Raises:
+            HandshakeError: it opens none.
+        """
+        if not self.inspect:
+            return scanned(
+                deflate=check_switch(asked, response),
+                meter=entry.meter,
+                limits=self.limits,
+                timeouts=self.timeouts,
+                max_age=self.max_age,
+            ), response
+        agreed = agree(
+            request, asked, response, client=self.client_compression, origin=self.origin_compression
+        )
+        return inspected(
+            client=agreed.client,
+            origin=agreed.origin,
+            judge=entry.judge,
+            meter=entry.meter,
+            limits=self.limits,
+            timeouts=self.timeouts,
+            max_age=self.max_age,
+        ), agreed.response
 
 
 def make_routes(

@@ -85,6 +85,7 @@ class Scanner(Protocol):
 
     def expect_pong(self, payload: bytes) -> None:
         """Keep the Pong that answers our own Ping away from the other side."""
+        ...
 
 
 class Leg:
