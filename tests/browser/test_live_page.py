@@ -128,8 +128,7 @@ def test_refusals_name_the_header_and_texts_stay_texts(page: Page, gateway: Runn
         raw.read_head()
         raw.read_rest()
     expect(page.locator("#refusals")).to_contain_text("Sec-WebSocket-Version")
-    newest = page.locator("#refused button").first
-    newest.click()
+    page.locator("#refused button", has_text="Sec-WebSocket-Version").first.click()
     expect(page.locator("#story")).to_contain_text("The header field at fault is Sec-WebSocket-Version.")
     expect(page.locator("main img, main script")).to_have_count(0)
 
