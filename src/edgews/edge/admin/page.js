@@ -12,7 +12,7 @@ let shown = null;
 
 const charts = [
   new Chart('Connections', [{ field: 'open', name: 'open', style: 'open' }], count),
-  new Chart('Coming and going per second', [
+  new Chart('Coming and going', [
     { field: 'opened', name: 'opened', style: 'up' },
     { field: 'ended', name: 'ended', style: 'down' },
     { field: 'refused', name: 'refused', style: 'refused' },
