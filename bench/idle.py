@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,11 @@ class Peer(asyncio.Protocol):
 
     pings = lost = held = 0
 
-    def __init__(self, opened: asyncio.Future[bool] | None) -> None:
+    def __init__(self, opened: asyncio.Future[str] | None) -> None:
         self._opened = opened
         self._buffer = b""
         self._head = True
+        self._held = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -60,12 +62,16 @@ class Peer(asyncio.Protocol):
             if not end:
                 return
             self._head, self._buffer = False, rest
-            Peer.held += 1
             if self._opened is None:
                 self._answer(head)
             else:
-                self._opened.set_result(head.startswith(b"HTTP/1.1 101"))
+                status = head.split(b" ")[1].decode()
+                self._opened.set_result(status)
                 self._opened = None
+                if status != "101":
+                    return
+            self._held = True
+            Peer.held += 1
         # Control frames only: what is sent here is idle.
         while len(self._buffer) >= 2:
             opcode, length = self._buffer[0] & 15, self._buffer[1] & 127
@@ -96,9 +102,9 @@ class Peer(asyncio.Protocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        Peer.lost += not self._head
+        Peer.lost += self._held
         if self._opened is not None and not self._opened.done():
-            self._opened.set_result(False)
+            self._opened.set_result("lost")
 
 
 def counts() -> dict[str, int]:
@@ -127,26 +133,25 @@ async def origin() -> None:
 async def client(source: str, port: int, count: int) -> None:
     loop = asyncio.get_running_loop()
     permits = asyncio.Semaphore(OPENING)
-    refused = 0
+    outcomes: Counter[str] = Counter()
 
     async def one() -> None:
-        nonlocal refused
         async with permits:
-            opened: asyncio.Future[bool] = loop.create_future()
+            opened: asyncio.Future[str] = loop.create_future()
             try:
                 async with asyncio.timeout(PATIENCE):
                     await loop.create_connection(
                         lambda: Peer(opened), "127.0.0.1", port, local_addr=(source, 0)
                     )
-                    refused += not await opened
-            except (OSError, TimeoutError):
-                refused += 1
+                    outcomes[await opened] += 1
+            except (OSError, TimeoutError) as error:
+                outcomes[type(error).__name__] += 1
 
     reader = await lines()
     await reader.readline()
     for begin in range(0, count, 1000):
         await asyncio.gather(*(one() for _ in range(begin, min(begin + 1000, count))))
-    tell({"refused": refused, **counts()})
+    tell({"outcomes": outcomes, **counts()})
     while await reader.readline():
         tell(counts())
 
@@ -190,9 +195,10 @@ class Gateway:
 
     def __init__(self, folder: Path, workers: int, ports: list[int], ping: float, most: int) -> None:
         file = folder / "edgews.toml"
+        self._log = folder / "access.log"
         origins = ", ".join(f"'ws://127.0.0.1:{port}'" for port in ports)
         file.write_text(
-            f"workers = {workers}\naccess_log = 'off'\nmax_connections = {most}\ndrain_time = 20\n"
+            f"workers = {workers}\naccess_log = '{folder}/access.log'\nmax_connections = {most}\ndrain_time = 20\n"
             "[admin]\naddress = '127.0.0.1:0'\n[[listen]]\naddress = '127.0.0.1:0'\n"
             f"[[route]]\norigins = [{origins}]\nping_interval = {ping}\nping_timeout = {ping}\n"
         )
@@ -229,6 +235,16 @@ class Gateway:
 
     def descriptors(self) -> list[int]:
         return [len(os.listdir(f"/proc/{pid}/fd")) for pid in self.workers]
+
+    def causes(self) -> dict[str, int]:
+        """Return why connections have ended or were refused, as the access log has it."""
+        found: Counter[str] = Counter()
+        with self._log.open() as lines:
+            for line in lines:
+                record = json.loads(line)
+                if record["event"] != "open":
+                    found[record["cause"]] += 1
+        return dict(found)
 
     def metrics(self) -> float:
         """Return how long /metrics takes."""
@@ -270,9 +286,12 @@ def measure(count: int, seconds: float, ping: float) -> int:
         for one in crowd:
             one.ask()
         opened = [one.hear() for one in crowd]
+        outcomes: Counter[str] = Counter()
+        for one in opened:
+            outcomes.update(one["outcomes"])
         print(
             f"{sum(one['held'] for one in opened)} of {count} connections open after "
-            f"{time.monotonic() - begin:.0f} s, {sum(one['refused'] for one in opened)} refused; "
+            f"{time.monotonic() - begin:.0f} s, answers {dict(outcomes)}; "
             f"{len(origins)} origins, {workers} workers, {clients} clients",
             flush=True,
         )
@@ -290,6 +309,7 @@ def measure(count: int, seconds: float, ping: float) -> int:
         behind = [one.hear() for one in origins]
         lost = sum(one["lost"] for one in found)
         print(f"held for {seconds:.0f} s: {lost} lost; CPU of all workers {share:.2f} cores")
+        print(f"ended or refused before the drain: {gateway.causes()}")
         print(f"Pings answered: {sum(one['pings'] for one in found)} by clients, ", end="")
         print(f"{sum(one['pings'] for one in behind)} by origins (interval {ping:g} s)")
         print(f"resident then: {(gateway.resident() - before) / count / 1024:.1f} KiB a connection")
@@ -298,7 +318,7 @@ def measure(count: int, seconds: float, ping: float) -> int:
             f"longest {max(times) * 1e3:.0f} ms",
             flush=True,
         )
-        return 1 if lost or sum(one["refused"] for one in opened) else 0
+        return 1 if lost or set(outcomes) != {"101"} else 0
 
 
 def main() -> int:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -24,7 +25,8 @@ from edgews.edge.config.policies import (
 from edgews.edge.config.tables import Config, Listen, Route
 from edgews.edge.policy.actions import Block, Close, RequireToken
 
-PAGE = (Path(__file__).parents[2] / "docs/gateway.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/gateway.md").read_text(encoding="utf-8")
 TABLES: dict[str, type[BaseModel]] = {
     "": Config,
     "listen.": Listen,
@@ -79,6 +81,15 @@ def test_the_examples_are_a_configuration() -> None:
     assert len(config.route) == 2
     assert config.inspects(config.route[0])
     assert config.route[1].health is not None
+
+
+@pytest.mark.edge
+def test_what_else_shows_a_configuration_shows_a_right_one() -> None:
+    (readme,) = re.findall(
+        r"```toml\n# edgews.toml\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL
+    )
+    assert parse_config(readme).rule
+    parse_config((ROOT / "examples/gateway/edgews.toml").read_text("utf-8"))
 
 
 def test_each_key_has_its_default() -> None:
