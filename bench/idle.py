@@ -15,6 +15,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,8 @@ REQUEST = (
     b"GET / HTTP/1.1\r\nHost: bench\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+# Not in the module `socket` before Python 3.12.
+IP_BIND_ADDRESS_NO_PORT = 24
 # Connections that a client process has on their way at the same time, and its time for one (seconds).
 OPENING = 64
 PATIENCE = 120.0
@@ -140,9 +143,13 @@ async def client(source: str, port: int, count: int) -> None:
             opened: asyncio.Future[str] = loop.create_future()
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await loop.create_connection(
-                        lambda: Peer(opened), "127.0.0.1", port, local_addr=(source, 0)
-                    )
+                    sock = socket.socket()
+                    sock.setblocking(False)
+                    # The port is chosen on connecting: one that is bound is taken for all addresses.
+                    sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                    sock.bind((source, 0))
+                    await loop.sock_connect(sock, ("127.0.0.1", port))
+                    await loop.create_connection(lambda: Peer(opened), sock=sock)
                     outcomes[await opened] += 1
             except (OSError, TimeoutError) as error:
                 outcomes[type(error).__name__] += 1
@@ -198,7 +205,7 @@ class Gateway:
         self._log = folder / "access.log"
         origins = ", ".join(f"'ws://127.0.0.1:{port}'" for port in ports)
         file.write_text(
-            f"workers = {workers}\naccess_log = '{folder}/access.log'\nmax_connections = {most}\ndrain_time = 20\n"
+            f"workers = {workers}\naccess_log = '{self._log}'\nmax_connections = {most}\ndrain_time = 20\n"
             "[admin]\naddress = '127.0.0.1:0'\n[[listen]]\naddress = '127.0.0.1:0'\n"
             f"[[route]]\norigins = [{origins}]\nping_interval = {ping}\nping_timeout = {ping}\n"
         )
@@ -265,7 +272,9 @@ class Gateway:
             self._process.kill()
             _, said = self._process.communicate()
         took = time.monotonic() - begin
-        print(f"drained in {took:.1f} s, exit code {self._process.returncode}: {said.splitlines()}")
+        print(
+            f"behind its clients the gateway ended in {took:.1f} s, exit code {self._process.returncode}: {said.splitlines()}"
+        )
 
 
 def measure(count: int, seconds: float, ping: float) -> int:
