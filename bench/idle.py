@@ -272,9 +272,8 @@ class Gateway:
             self._process.kill()
             _, said = self._process.communicate()
         took = time.monotonic() - begin
-        print(
-            f"behind its clients the gateway ended in {took:.1f} s, exit code {self._process.returncode}: {said.splitlines()}"
-        )
+        print(f"behind its clients the gateway ended in {took:.1f} s with {self._process.returncode}:")
+        print(said, end="")
 
 
 def measure(count: int, seconds: float, ping: float) -> int:
