@@ -272,8 +272,8 @@ class Gateway:
             self._process.kill()
             _, said = self._process.communicate()
         took = time.monotonic() - begin
-        print(f"behind its clients the gateway ended in {took:.1f} s with {self._process.returncode}:")
-        print(said, end="")
+        code = self._process.returncode
+        print(f"behind its clients the gateway ended in {took:.1f} s, exit code {code}: {said.splitlines()}")
 
 
 def measure(count: int, seconds: float, ping: float) -> int:

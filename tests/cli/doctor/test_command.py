@@ -126,6 +126,7 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
+            ([], b"give the URI of a server, or --ray"),
             (["example.com"], b"must begin with ws:// or wss://"),
             (["ws://x y/"], b"has a space"),
             (["--header", "Host: x", "ws://127.0.0.1:1/"], b"Host"),
@@ -138,7 +139,7 @@ class TestArguments:
         assert told in done.stderr
         assert len(done.stderr.splitlines()) == 1
 
-    @pytest.mark.parametrize("arguments", [[], ["--idle", "x", "ws://x/"], ["--timeout", "0", "ws://x/"]])
+    @pytest.mark.parametrize("arguments", [["--idle", "x", "ws://x/"], ["--timeout", "0", "ws://x/"]])
     def test_wrong_ones(self, arguments: list[str]) -> None:
         done = doctor(*arguments)
         assert done.returncode == 2
