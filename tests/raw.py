@@ -101,13 +101,16 @@ class Raw:
             return rest
 
     def _take(self, size: int, *, or_nothing: bool = False) -> bytes:
-        while len(self._buffer) < size:
+        pieces, have = [self._buffer], len(self._buffer)
+        while have < size:
             data = self.sock.recv(65536)
             if not data:
-                if or_nothing and not self._buffer:
+                if or_nothing and not have:
                     return b""
-                raise EOFError(f"the stream ended in a frame: {self._buffer!r}")
-            self._buffer += data
+                raise EOFError(f"the stream ended in a frame, behind {have} of its next {size} bytes")
+            pieces.append(data)
+            have += len(data)
+        self._buffer = b"".join(pieces)
         taken, self._buffer = self._buffer[:size], self._buffer[size:]
         return taken
 
