@@ -83,8 +83,13 @@ class Raw:
 
     def read_rest(self) -> bytes:
         """Return everything up to the end of the stream."""
-        while data := self.sock.recv(65536):
-            self._buffer += data
+        pieces = [self._buffer]
+        try:
+            while data := self.sock.recv(65536):
+                pieces.append(data)
+        finally:
+            # Where a reset comes instead, what came before it is still there.
+            self._buffer = b"".join(pieces)
         rest, self._buffer = self._buffer, b""
         return rest
 
