@@ -26,9 +26,9 @@ PAUSE = 0.5
 def interrupt(call: Callable[[], object], when: Callable[[], object]) -> None:
     """Call something, and press Ctrl-C once a condition holds.
 
-    CPython notices no signal that comes after a thread has given up the interpreter and before it waits in the
-    kernel, until that wait ends; on a busy machine this happens. So Ctrl-C is pressed again, as people do. But
-    only one comes through, and a call that swallows that one fails.
+    CPython notices no signal that comes after a thread has given up the interpreter and before it waits in
+    the kernel, until that wait ends; on a busy machine this happens. So Ctrl-C is pressed again, as people
+    do. But only one comes through: a call that swallows that one gets no other.
     """
     through = False
     over = threading.Event()
