@@ -374,6 +374,7 @@ class ConnectionLimiter:
                 gauge = self._gauges.get(scope)
                 if gauge is None:
                     gauge = self._gauges[scope] = self._gauge(scope, limit, now)
+                    gauge.advance(now)
                 gauge.members[connection] = None
                 gauge.leaving += connection in self._leaving
         for scope, gauge in self._gauges.items():
@@ -381,6 +382,9 @@ class ConnectionLimiter:
                 self._cooling.pop(scope, None)
             if gauge.excess > 0:
                 self._excessive[scope] = gauge
+
+    def heed(self) -> None:
+        """See what other processes have brought about: nothing."""
 
     def next_shed(self) -> float | None:
         """Return when to call `shed`, None if nothing is above its soft limit."""
@@ -398,7 +402,7 @@ class ConnectionLimiter:
         return found
 
     def _gauge(self, scope: Scope, limit: ConnectionLimit, now: float) -> Gauge:
-        """Return a scope that nobody here is in."""
+        """Return a scope that nobody here is in; it has to be advanced first."""
         return Gauge(limit, now)
 
     def _left(self, scope: Scope) -> None:

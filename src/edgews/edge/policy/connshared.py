@@ -53,7 +53,6 @@ class _SharedGauge(Gauge):
         self._process = process
         self._digest = table.digest(scope)
         self.place = table.find(self._digest)
-        self.look()
 
     def look(self) -> None:
         """See what others have done meanwhile."""
@@ -198,6 +197,8 @@ class SharedConnectionLimiter(ConnectionLimiter):
 
     def move(self, table: ConnectionTable, now: float) -> None:
         """Go on counting in another table, which knows already what this process had in the present one."""
+        if table.storage is self.table.storage:
+            return
         for scope in self._mine.values():
             scope.advance(now)
         self.table = table

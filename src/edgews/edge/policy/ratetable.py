@@ -58,11 +58,12 @@ class RateTable(Gcra):
         salt: the same in all processes; see `Gcra`.
     """
 
-    __slots__ = ("_buckets", "_lock", "_places", "_raw", "_stride", "_words")
+    __slots__ = ("_buckets", "_lock", "_places", "_raw", "_storage", "_stride", "_words")
 
     def __init__(self, limit: RateLimit, storage: Storage, *, salt: bytes = b"") -> None:
         super().__init__(limit, salt)
         self._buckets, self._places, self._stride = _shape(limit)
+        self._storage = storage
         self._raw = storage.raw
         self._words = storage.words
         self._lock = storage.lock

@@ -33,7 +33,7 @@ class Storage:
         lock: who takes it alone may write what it stands for.
     """
 
-    __slots__ = ("lock", "raw", "reals", "words")
+    __slots__ = ("__weakref__", "lock", "raw", "reals", "words")
 
     def __init__(self, raw: memoryview, lock: Lock) -> None:
         self.raw = raw
