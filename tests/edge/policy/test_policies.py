@@ -263,19 +263,6 @@ def test_what_a_reload_keeps() -> None:
     assert changed.matches == {"r": 3, "log": 2}
 
 
-@given(st.integers(1, 20), st.integers(0, 20), st.integers(1, 5))
-def test_processes_share_what_all_clients_have(soft: int, burst: int, processes: int) -> None:
-    limit = ConnectionLimit(soft, burst)
-    scopes = {(Kind.ROUTE, "r"): limit, (Kind.CLIENT, "c"): limit}
-    whole = Definition(connections=dict.fromkeys(Kind, limit), overrides=scopes)
-    part = whole.shared(processes)
-    for one in (part.connections[Kind.ALL], part.connections[Kind.HOST], part.overrides[Kind.ROUTE, "r"]):
-        assert soft <= one.soft * processes < soft + processes
-        assert burst <= one.burst * processes < burst + processes
-        assert one.allowance == limit.allowance
-    assert part.connections[Kind.CLIENT] == part.overrides[Kind.CLIENT, "c"] == limit
-
-
 def test_what_is_kept_of_a_verdict() -> None:
     policies = Policies(definition(Rule("log", "true", Log()), Rule("block", "!ssl", Block())))
     verdict = admit(policies)

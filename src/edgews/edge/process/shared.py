@@ -119,7 +119,7 @@ class Shared:
                 plan.table.clear(number, time.monotonic())
 
     def told(self, number: int) -> tuple[dict[str, Any], list[int]]:
-        """Return what a worker is told of what was planned last, or else is in use; and descriptors with it."""
+        """Return what a worker is told of what was planned, or else is in use; and the descriptors."""
         plan = self._next or self._plan
         assert plan is not None
         limiters = {name: memory for name, (_, memory) in plan.limiters.items()}
