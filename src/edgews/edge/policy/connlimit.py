@@ -144,19 +144,14 @@ class Standing:
 
 
 class Gauge:
-    """One scope: who is in it, who was told to go, and what it has spent.
+    """One scope: who is in it, who was told to go, and what it has spent."""
 
-    `others` are those in other processes, `others_leaving` those of them that were told to go.
-    """
-
-    __slots__ = ("at", "leaving", "limit", "members", "others", "others_leaving", "spent")
+    __slots__ = ("at", "leaving", "limit", "members", "spent")
 
     def __init__(self, limit: ConnectionLimit, now: float) -> None:
         self.limit = limit
         self.members: dict[Hashable, None] = {}
         self.leaving = 0
-        self.others = 0
-        self.others_leaving = 0
         self.spent = 0.0
         self.at = now
 
@@ -176,12 +171,17 @@ class Gauge:
     @property
     def count(self) -> int:
         """Return how many there are."""
-        return len(self.members) + self.others
+        return len(self.members)
+
+    @property
+    def told(self) -> int:
+        """Return how many of them were told to go."""
+        return self.leaving
 
     @property
     def excess(self) -> int:
         """Return how many more than the soft limit there are; negative if fewer."""
-        return len(self.members) + self.others - self.limit.soft
+        return len(self.members) - self.limit.soft
 
     @property
     def cap(self) -> float:
@@ -193,7 +193,10 @@ class Gauge:
         """Spend, or get back, what has passed."""
         passed = max(now - self.at, 0.0)
         self.at = max(now, self.at)
-        self.spent = spend(self.spent, passed, self.excess > 0, self.cap)
+        if self.excess > 0:
+            self.spent = min(self.spent + passed, self.cap)
+        else:
+            self.spent = max(self.spent - passed, 0.0)
 
     @property
     def state(self) -> State:
@@ -211,26 +214,17 @@ class Gauge:
 
     @property
     def to_shed(self) -> int:
-        """Return how many have to be told to go here, besides those that were."""
+        """Return how many have to be told to go, besides those that were."""
         if self.limit.patience == math.inf or self.spent < self.cap:
             return 0
-        staying = len(self.members) - self.leaving
-        everywhere = staying + self.others - self.others_leaving
-        # Of those in this process as many as there are of them among all, rounded up.
-        excess = max(self.excess - self.leaving - self.others_leaving, 0)
-        return -(-excess * staying // max(everywhere, 1))
+        return max(self.excess - self.told, 0)
 
     @property
     def sheds_at(self) -> float:
         """Return when there will be somebody to shed, infinity if nothing leads to it."""
-        if self.limit.patience == math.inf or self.excess <= self.leaving + self.others_leaving:
+        if self.limit.patience == math.inf or self.excess <= self.told:
             return math.inf
         return self.at + self.cap - self.spent
-
-
-def spend(spent: float, passed: float, above: bool, cap: float) -> float:
-    """Return what is spent after a time above a soft limit, or not above it."""
-    return min(spent + passed, cap) if above else min(max(spent - passed, 0.0), cap)
 
 
 _ORDER = list(State)

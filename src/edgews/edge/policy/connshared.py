@@ -43,7 +43,7 @@ def _alone(
 class _SharedGauge(Gauge):
     """A scope of which the table knows how many of other processes are in it, and what was spent."""
 
-    __slots__ = ("_digest", "_process", "_table", "place")
+    __slots__ = ("_digest", "_others", "_others_told", "_process", "_table", "place")
 
     def __init__(
         self, limit: ConnectionLimit, now: float, table: ConnectionTable, process: int, scope: Scope
@@ -52,19 +52,40 @@ class _SharedGauge(Gauge):
         self._table = table
         self._process = process
         self._digest = table.digest(scope)
+        self._others = self._others_told = 0
         self.place = table.find(self._digest)
 
     def look(self) -> None:
         """See what others have done meanwhile."""
         if self.place is not None:
-            self.others, self.others_leaving = self._table.others(self.place, self._process)
+            self._others, self._others_told = self._table.others(self.place, self._process)
             self.at, self.spent = self._table.clock(self.place)
 
     def advance(self, now: float) -> None:
         self.look()
         super().advance(now)
         if self.place is not None:
+            # It may have been spent under another limit.
+            self.spent = min(self.spent, self.cap)
             self._table.wind(self.place, self.at, self.spent)
+
+    @property
+    def count(self) -> int:
+        return len(self.members) + self._others
+
+    @property
+    def told(self) -> int:
+        return self.leaving + self._others_told
+
+    @property
+    def excess(self) -> int:
+        return len(self.members) + self._others - self.limit.soft
+
+    @property
+    def to_shed(self) -> int:
+        # Of those in this process as many as there are of them among all, rounded up.
+        here, everywhere = len(self.members) - self.leaving, self.count - self.told
+        return -(-super().to_shed * here // max(everywhere, 1))
 
     @property
     def full(self) -> bool:

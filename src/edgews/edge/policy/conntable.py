@@ -19,7 +19,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from .connlimit import Scope, spend
+from .connlimit import Scope
 from .ratelimit import DIGEST
 from .storage import WORD, Storage
 
@@ -189,7 +189,7 @@ class ConnectionTable:
 
     def clear(self, process: int, now: float) -> None:
         """Forget the connections of a process that has ended."""
-        words, width = self.storage.words, self.shape.width
+        words, reals, width = self.storage.words, self.storage.reals, self.shape.width
         words[_HEAD + process] = 0
         for bucket in range(self.shape.buckets):
             base = self._start + bucket * self.shape.stride
@@ -199,12 +199,11 @@ class ConnectionTable:
                     at = self._scope(base, place)
                     if not words[at + _FIXED + process]:
                         continue
-                    above = self.counts(at)[0] > words[at + _SOFT]
                     before, spent = self.clock(at)
                     passed = max(now - before, 0.0)
-                    self.wind(
-                        at, max(now, before), spend(spent, passed, above, self.storage.reals[at + _CAP])
-                    )
+                    above = self.counts(at)[0] > words[at + _SOFT]
+                    spent = min(spent + passed, reals[at + _CAP]) if above else max(spent - passed, 0.0)
+                    self.wind(at, before + passed, spent)
                     words[at + _FIXED + process] = 0
                     if not any(words[at + _FIXED : at + width]) and not self.clock(at)[1]:
                         self._forget(base, place)
