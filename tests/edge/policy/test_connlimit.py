@@ -223,6 +223,9 @@ def test_without_limits_everybody_is_welcome() -> None:
     limiter = ConnectionLimiter({})
     assert all(limiter.admit(name, 0) == Admission(True, State.OK) for name in range(100))
     assert limiter.standing(0, [(Kind.ALL, "")]) == []
+    # There are no other processes.
+    limiter.heed()
+    assert limiter.present(7) == 7
     assert limiter.next_shed() is None
     assert limiter.shed(1e9, {}) == []
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -173,3 +175,96 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
+TestMachine.settings = settings(stateful_step_count=30)
+
+
+def pair(limit: ConnectionLimit, kind: Kind = Kind.CLIENT, scopes: int = 40) -> list[SharedConnectionLimiter]:
+    one = table(2, scopes)
+    return [SharedConnectionLimiter({kind: limit}, {}, one, process) for process in range(2)]
+
+
+def test_each_process_sheds_its_part() -> None:
+    """Of six in one and two in the other, four too many, those are three and one: the idlest of each."""
+    first, second = pair(ConnectionLimit(4, burst=9, allowance=1, patience=1), Kind.ALL)
+    for name in range(6):
+        assert first.admit(name, 0.0).allowed
+    for name in range(6, 8):
+        assert second.admit(name, 0.0).allowed
+    activity = {name: float(name) for name in range(8)}
+    assert (first.next_shed(), second.next_shed()) == (2.0, 2.0)
+    assert [one.connection for one in first.shed(2.0, activity)] == [0, 1, 2]
+    assert [one.connection for one in second.shed(2.0, activity)] == [6]
+    assert first.shed(2.0, activity) == second.shed(2.0, activity) == []
+    assert first.next_shed() is None
+
+
+def test_who_is_crowded_by_others_hears_of_it() -> None:
+    first, second = pair(ConnectionLimit(1, burst=9, allowance=9), scopes=400)
+    for name in range(200):
+        assert first.admit((name, 0), 0.0, client=str(name)).allowed
+    second.admit("one", 0.0, client="7")
+    assert first.next_shed() is None
+    first.heed()
+    assert first.crowded() == [(Kind.CLIENT, "7")]
+    assert first.next_shed() == 69.0
+    # It goes, and more happens elsewhere than anybody remembers.
+    second.release("one", 1.0)
+    for _ in range(200):
+        second.admit("other", 1.0, client="x")
+        second.admit("another", 1.0, client="x")
+        second.release("other", 1.0)
+        second.release("another", 1.0)
+    second.admit("one", 1.0, client="9")
+    first.heed()
+    assert first.crowded() == [(Kind.CLIENT, "9")]
+
+
+def test_a_table_without_room_lets_nobody_in_it_cannot_count() -> None:
+    first, second = pair(ConnectionLimit(3), scopes=1)
+    taken = [first.admit(name, 0.0, client=str(name)).allowed for name in range(100)]
+    assert sum(taken) == 61
+    # Who has a place there goes on.
+    assert second.admit("again", 0.0, client="0").allowed
+    refused = second.admit("new", 0.0, client="new")
+    assert refused == Admission(False, State.OK, (Kind.CLIENT, "new"), REFUSED_STATUS, 30)
+    first.release(0, 0.0)
+    assert not second.admit("new", 0.0, client="new").allowed
+    first.release(1, 0.0)
+    assert second.admit("new", 0.0, client="new").allowed
+
+
+def test_a_limit_that_comes_when_there_is_no_room_counts_whom_it_can() -> None:
+    limiters = pair(ConnectionLimit(200), Kind.ROUTE, scopes=1)
+    for name in range(100):
+        for one in "ab":
+            limiters[name % 2].admit((name, one), 0.0, client=str(name))
+    for limiter in limiters:
+        limiter.change({Kind.CLIENT: ConnectionLimit(1, burst=2, allowance=9)}, {}, 1.0)
+    more = [
+        [limiter.admit((name, limiter), 1.0, client=str(name)).allowed for limiter in limiters]
+        for name in range(100)
+    ]
+    # Those of the first have a place, and some of the second; the others have no more than they had.
+    assert all(sum(allowed) == 1 for allowed in more[::2])
+    assert Counter(map(sum, more)) == {1: 61, 0: 39}
+    for name in range(100):
+        for limiter in limiters:
+            for one in ("a", "b", limiter):
+                limiter.release((name, one), 2.0)
+    assert [len(limiter) for limiter in limiters] == [0, 0]
+
+
+def test_everybody_is_counted_by_all() -> None:
+    first, second = pair(ConnectionLimit(1))
+    assert first.present(3) == 3
+    assert second.present(4) == 7
+    assert first.present(0) == 4
+
+
+def test_to_move_to_the_same_table_is_nothing() -> None:
+    (first, _) = pair(ConnectionLimit(1))
+    assert first.admit("a", 0.0, client="c").allowed
+    before = first.table
+    first.move(before, 1.0)
+    assert first.table is before
+    assert not first.admit("b", 1.0, client="c").allowed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edgews.edge.policy.ratelimit import Decision, RateLimit, RateLimiter
 from edgews.edge.policy.ratetable import PLACES, RateTable, table_size
-from tests.edge.policy.memory import storage
+from tests.edge.policy.memory import dying, killed, storage
 from tests.edge.policy.rates import TICK, Bucket, arrivals, limits
 from tests.raw import check
 
@@ -47,54 +47,12 @@ def test_several_are_one(limit: RateLimit, arrivals: list[tuple[str, int]], chan
         assert decision.allowed is buckets.setdefault(key, Bucket(limit, at=now)).decide(now)
 
 
-class Killed(Exception):
-    """The process is gone."""
-
-
-class Dying:
-    """Memory of a process that is killed when it has stored something so often."""
-
-    def __init__(self, memory: Any, left: list[int]) -> None:
-        self._memory = memory
-        self._left = left
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._memory[index]
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if isinstance(index, slice):
-            # Longer than a word: not at once.
-            for start in range(index.start, index.stop, 8):
-                self._store(slice(start, start + 8), value[start - index.start : start - index.start + 8])
-        else:
-            self._store(index, value)
-
-    def _store(self, index: Any, value: Any) -> None:
-        if not self._left[0]:
-            raise Killed
-        self._left[0] -= 1
-        self._memory[index] = value
-
-
-def killed(table: RateTable, work: Callable[[], Decision], stores: int) -> Decision | None:
-    """Do something, up to so many stores; return what came of it if that was enough."""
-    kept, left = (table._words, table._raw), [stores]
-    dying: Any = table
-    dying._words, dying._raw = Dying(table._words, left), Dying(table._raw, left)
-    try:
-        return work()
-    except Killed:
-        return None
-    finally:
-        dying._words, dying._raw = kept
-
-
 @given(limits(max_keys=st.integers(1, 4)), spread)
 def test_it_is_never_more_generous(
     limit: RateLimit, arrivals: list[tuple[str, int, int, int | None]]
 ) -> None:
     """What was granted, an endless table would have granted; however full, and whoever was killed in it."""
-    tables = processes(limit)
+    memory = storage(table_size(limit))
     buckets: dict[str, Bucket] = {}
     now = Fraction(0)
     for key, ticks, process, stores in arrivals:
@@ -103,12 +61,8 @@ def test_it_is_never_more_generous(
         bucket.refill(now)
         # The third one's clock is behind.
         late = float(now - (TICK * 50 if process == 2 else 0))
-        table = tables[process]
-
-        def ask(table: RateTable = table, key: str = key, late: float = late) -> Decision:
-            return table.decide((key,), max(late, 0.0))
-
-        decision = ask() if stores is None else killed(table, ask, stores)
+        table = RateTable(limit, memory if stores is None else dying(memory, stores), salt=b"salt")
+        decision = killed(partial(table.decide, (key,), max(late, 0.0)))
         if decision is not None and decision.allowed:
             assert bucket.decide(now)
 
@@ -116,9 +70,10 @@ def test_it_is_never_more_generous(
 @pytest.mark.parametrize("stores", range(9))
 def test_whoever_is_killed_grants_nothing_and_takes_little(stores: int) -> None:
     limit = RateLimit(3, 3, 100.0, max_keys=1)
-    first, second = processes(limit, 2)
-    assert first.decide(("old",), 1.5).allowed
-    killed(first, lambda: first.decide(("new",), 5.5), stores)
+    memory = storage(table_size(limit))
+    second = RateTable(limit, memory)
+    assert second.decide(("old",), 1.5).allowed
+    killed(lambda: RateTable(limit, dying(memory, stores)).decide(("new",), 5.5))
     # It has either counted or not, and nobody else had to pay for it.
     decisions = [second.decide(("new",), 5.75) for _ in range(4)]
     assert 2 <= sum(one.allowed for one in decisions) <= 3

@@ -371,9 +371,8 @@ class ConnectionLimiter:
                     gauge.advance(now)
                 gauge.members[connection] = None
                 gauge.leaving += connection in self._leaving
-        for scope, gauge in self._gauges.items():
-            if gauge.members:
                 self._cooling.pop(scope, None)
+        for scope, gauge in self._gauges.items():
             if gauge.excess > 0:
                 self._excessive[scope] = gauge
 
