@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -78,18 +79,18 @@ def load(file: Path) -> None:
 
 
 def test_a_rate_is_that_of_the_whole_gateway(tmp_path, echo):
-    file = write(tmp_path, echo, LIMITER.format(requests=20), workers=3)
+    file = write(tmp_path, echo, LIMITER.format(requests=20), workers=2)
     with gateway("serve", "-c", str(file)) as process:
         assert [knock(process) for _ in range(30)] == [b"101"] * 20 + [b"429"] * 10
         # A limiter that stays remembers, in workers that come as well; one that is changed begins anew.
-        write(tmp_path, echo, LIMITER.format(requests=20), workers=4, open_timeout=9)
+        write(tmp_path, echo, LIMITER.format(requests=20), workers=3, open_timeout=9)
         load(file)
         assert {knock(process) for _ in range(8)} == {b"429"}
         victim = process.workers()[0]
         os.kill(victim, signal.SIGKILL)
         process.wait_for("serves in its place.")
         assert {knock(process) for _ in range(8)} == {b"429"}
-        write(tmp_path, echo, LIMITER.format(requests=15), workers=4)
+        write(tmp_path, echo, LIMITER.format(requests=15), workers=3)
         load(file)
         assert [knock(process) for _ in range(20)] == [b"101"] * 15 + [b"429"] * 5
 
@@ -137,15 +138,42 @@ def is_open(client: Raw) -> bool:
         client.send(wire.frame(wire.TEXT, b"hello"))
         if client.read_frame() == (wire.TEXT, b"hello"):
             return True
-    except (OSError, EOFError, AssertionError):
+    except (OSError, EOFError):
         pass
     client.close()
     return False
 
 
 def test_everybody_counts_once(tmp_path, echo):
-    file = write(tmp_path, echo, "", workers=3, max_connections=10)
+    file = write(tmp_path, echo, "", workers=2, max_connections=10)
     with gateway("serve", "-c", str(file)) as process:
         clients = opened(process, 10)
         assert {knock(process) for _ in range(6)} == {b"503"}
         leave(clients)
+
+
+def test_as_many_are_shed_as_are_too_many(tmp_path, echo):
+    file = write(tmp_path, echo, "[connections.all]\nsoft = 9\n", workers=2)
+    with gateway("serve", "-c", str(file)) as process:
+        clients = opened(process, 9)
+        write(tmp_path, echo, "[connections.all]\nsoft = 4\nallowance = 0\npatience = 0.01\n", workers=2)
+        load(file)
+        told: set[Raw] = set()
+
+        def are_told() -> bool:
+            ready, _, _ = select.select([one.sock for one in clients if one not in told], [], [], 0)
+            for client in clients:
+                if client.sock in ready:
+                    frame = client.read_frame()
+                    check(frame is not None and wire.close_code(frame[1]) == 1013, f"got {frame}")
+                    told.add(client)
+            return len(told) >= 5
+
+        wait_for(are_told, "five are told to go")
+        for client in told:
+            client.send(wire.close(1013))
+            client.read_rest()
+            client.close()
+        staying = [client for client in clients if client not in told]
+        assert len([client for client in staying if is_open(client)]) == 4
+        leave(staying)
