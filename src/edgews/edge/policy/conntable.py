@@ -5,12 +5,14 @@ can be cleared, and nothing has to be undone. The whole table has one lock, for 
 scopes, and has a place in all of them or in none. In words:
 
     crossings | a ring of the last scopes that got above their soft limit | connections of each process
-    buckets: used places, as bits | digests (2 each) | scopes (`_FIXED` and one for each process)
+    used places of each bucket, as bits
+    buckets: digests (2 each) | scopes (`_FIXED` and one for each process)
 
     scope: soft limit | most that can be spent | which of two clocks | at, spent | at, spent | numbers
 
 A number is how many there are, and in its upper half how many of them were told to go. A clock is written
-beside the one that holds, and then takes its place with one word.
+beside the one that holds, and then takes its place with one word. What was never used is never looked at, and
+takes no memory.
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ _ENOUGH: Final = 4
 # Scopes above their limit that are remembered for processes that look later.
 _RING: Final = 256
 _HEAD: Final = 1 + _RING
-_DIGESTS: Final = 1
 _SOFT, _CAP, _CLOCK, _TIMES, _FIXED = 0, 1, 2, 3, 7
 _TOLD: Final = 32
 _MASK: Final = (1 << _TOLD) - 1
@@ -55,7 +56,12 @@ class Shape:
     @property
     def size(self) -> int:
         """Return the bytes that the table needs."""
-        return (_HEAD + self.processes + self.buckets * self.stride) * WORD
+        return (self.start + self.buckets * (1 + self.stride)) * WORD
+
+    @property
+    def start(self) -> int:
+        """Return the words before the buckets, and before what is used of them."""
+        return _HEAD + self.processes
 
     @property
     def width(self) -> int:
@@ -65,7 +71,7 @@ class Shape:
     @property
     def stride(self) -> int:
         """Return the words of a bucket."""
-        return _DIGESTS + _PLACES * (DIGEST // WORD + self.width)
+        return _PLACES * (DIGEST // WORD + self.width)
 
     def holds(self, other: Shape) -> bool:
         """Say whether a table like this is large enough for what another one is for."""
@@ -80,14 +86,15 @@ class ConnectionTable:
         salt: the same in all processes.
     """
 
-    __slots__ = ("_salt", "_start", "lock", "shape", "storage")
+    __slots__ = ("_buckets", "_salt", "_start", "_stride", "_width", "lock", "shape", "storage")
 
     def __init__(self, shape: Shape, storage: Storage, salt: bytes) -> None:
         self.shape = shape
         self.storage = storage
         self.lock = storage.lock
         self._salt = salt
-        self._start = _HEAD + shape.processes
+        self._start, self._buckets = shape.start, shape.buckets
+        self._stride, self._width = shape.stride, shape.width
 
     def digest(self, scope: Scope) -> bytes:
         """Return what stands for a scope."""
@@ -102,35 +109,37 @@ class ConnectionTable:
 
     def find(self, digest: bytes) -> int | None:
         """Return where a scope is, None if it is nowhere."""
-        base = self._bucket(digest)
-        start = (base + _DIGESTS) * WORD
+        bucket = self._bucket(digest)
+        if not self.storage.words[self._start + bucket]:
+            return None
+        start = self._name(bucket, 0)
         digests = self.storage.raw[start : start + _PLACES * DIGEST].tobytes()
         # Found across two of them, it would be one by accident.
         place, beside = divmod(digests.find(digest), DIGEST)
-        return None if place < 0 or beside else self._scope(base, place)
+        return None if place < 0 or beside else self._scope(bucket, place)
 
     def has_room(self, digest: bytes, now: float) -> bool:
         """Say whether a scope that is nowhere can have a place."""
-        base = self._bucket(digest)
-        free = _PLACES - self.storage.words[base].bit_count()
-        return free >= _ENOUGH or free + len(self._empty(base, now)) >= _ENOUGH
+        bucket = self._bucket(digest)
+        free = _PLACES - self.storage.words[self._start + bucket].bit_count()
+        return free >= _ENOUGH or free + len(self._empty(bucket, now)) >= _ENOUGH
 
     def take(self, digest: bytes, now: float) -> int:
         """Give a scope a place, for which there is room."""
         words = self.storage.words
-        base = self._bucket(digest)
-        free = ~words[base] & ((1 << _PLACES) - 1)
+        bucket = self._bucket(digest)
+        free = ~words[self._start + bucket] & ((1 << _PLACES) - 1)
         if free:
             place = (free & -free).bit_length() - 1
         else:
             # One that nobody is in, and that has the least to get back, is forgotten.
-            place = min(self._empty(base, now))[1]
-            self._forget(base, place)
-        at = self._scope(base, place)
+            place = min(self._empty(bucket, now))[1]
+            self._forget(bucket, place)
+        at = self._scope(bucket, place)
         self._wind(at, now, 0.0)
         # Killed now, it leaves a place that is used for nothing, and will be found empty.
-        words[base] |= 1 << place
-        start = (base + _DIGESTS) * WORD + place * DIGEST
+        words[self._start + bucket] |= 1 << place
+        start = self._name(bucket, place)
         self.storage.raw[start : start + DIGEST] = digest
         return at
 
@@ -159,7 +168,7 @@ class ConnectionTable:
 
     def counts(self, at: int) -> tuple[int, int]:
         """Return how many there are in a scope, and how many of them were told to go."""
-        total = sum(self.storage.words[at + _FIXED : at + self.shape.width])
+        total = sum(self.storage.words[at + _FIXED : at + self._width])
         return total & _MASK, total >> _TOLD
 
     def put(self, at: int, process: int, count: int, told: int) -> None:
@@ -170,8 +179,8 @@ class ConnectionTable:
         """Nobody of a process is in a scope: it is forgotten if that holds for all and nothing was spent."""
         if self.counts(at)[0] or self.clock(at)[1]:
             return
-        base = self._bucket(digest)
-        self._forget(base, (at - base - _DIGESTS - _PLACES * (DIGEST // WORD)) // self.shape.width)
+        bucket = self._bucket(digest)
+        self._forget(bucket, (at - self._scope(bucket, 0)) // self._width)
 
     def cross(self, at: int) -> None:
         """Tell the others that a scope has got above its soft limit."""
@@ -189,14 +198,13 @@ class ConnectionTable:
 
     def clear(self, process: int, now: float) -> None:
         """Forget the connections of a process that has ended."""
-        words, reals, width = self.storage.words, self.storage.reals, self.shape.width
+        words, reals = self.storage.words, self.storage.reals
         words[_HEAD + process] = 0
-        for bucket in range(self.shape.buckets):
-            base = self._start + bucket * self.shape.stride
+        for bucket in self._in_use():
             self.lock.acquire(LOCK)
             try:
-                for place in _bits(words[base]):
-                    at = self._scope(base, place)
+                for place in self._places(bucket):
+                    at = self._scope(bucket, place)
                     if not words[at + _FIXED + process]:
                         continue
                     before, spent = self.clock(at)
@@ -205,8 +213,8 @@ class ConnectionTable:
                     spent = min(spent + passed, reals[at + _CAP]) if above else max(spent - passed, 0.0)
                     self.wind(at, before + passed, spent)
                     words[at + _FIXED + process] = 0
-                    if not any(words[at + _FIXED : at + width]) and not self.clock(at)[1]:
-                        self._forget(base, place)
+                    if not self.counts(at)[0] and not spent:
+                        self._forget(bucket, place)
             finally:
                 self.lock.release(LOCK)
 
@@ -215,46 +223,58 @@ class ConnectionTable:
         old, new = before.storage, self.storage
         number = before.shape.processes
         new.words[_HEAD : _HEAD + number] = old.words[_HEAD : _HEAD + number]
-        for bucket in range(before.shape.buckets):
-            base = before._start + bucket * before.shape.stride
+        for bucket in before._in_use():
             before.lock.acquire(LOCK)
             try:
-                for place in _bits(old.words[base]):
-                    start = (base + _DIGESTS) * WORD + place * DIGEST
-                    at = before._scope(base, place)
+                for place in before._places(bucket):
+                    start = before._name(bucket, place)
                     digest = old.raw[start : start + DIGEST].tobytes()
                     if not self.has_room(digest, now):
                         continue
-                    to = self.take(digest, now)
+                    at, to = before._scope(bucket, place), self.take(digest, now)
                     self.limit(to, old.words[at + _SOFT], old.reals[at + _CAP])
                     self._wind(to, *before.clock(at))
-                    numbers = old.words[at + _FIXED : at + before.shape.width]
+                    numbers = old.words[at + _FIXED : at + before._width]
                     new.words[to + _FIXED : to + _FIXED + number] = numbers
             finally:
                 before.lock.release(LOCK)
 
     def _bucket(self, digest: bytes) -> int:
-        number = int.from_bytes(digest[:WORD], "little") % self.shape.buckets
-        return self._start + number * self.shape.stride
+        return int.from_bytes(digest[:WORD], "little") % self._buckets
 
-    def _scope(self, base: int, place: int) -> int:
-        return base + _DIGESTS + _PLACES * (DIGEST // WORD) + place * self.shape.width
+    def _name(self, bucket: int, place: int) -> int:
+        """Return where the digest of a place begins, in bytes."""
+        return (self._start + self._buckets + bucket * self._stride) * WORD + place * DIGEST
 
-    def _empty(self, base: int, now: float) -> list[tuple[float, int]]:
+    def _scope(self, bucket: int, place: int) -> int:
+        start = self._start + self._buckets + bucket * self._stride
+        return start + _PLACES * (DIGEST // WORD) + place * self._width
+
+    def _in_use(self) -> list[int]:
+        """Return the buckets of which some place is used."""
+        used = self.storage.words[self._start : self._start + self._buckets].tolist()
+        return [bucket for bucket, places in enumerate(used) if places]
+
+    def _places(self, bucket: int) -> list[int]:
+        """Return the used places of a bucket."""
+        used = self.storage.words[self._start + bucket]
+        return [place for place in range(_PLACES) if used >> place & 1]
+
+    def _empty(self, bucket: int, now: float) -> list[tuple[float, int]]:
         """Return the used places of a bucket in whose scopes nobody is, with what they have to get back."""
         found: list[tuple[float, int]] = []
-        for place in _bits(self.storage.words[base]):
-            at = self._scope(base, place)
+        for place in self._places(bucket):
+            at = self._scope(bucket, place)
             if not self.counts(at)[0]:
                 before, spent = self.clock(at)
                 found.append((spent + before - now, place))
         return found
 
-    def _forget(self, base: int, place: int) -> None:
-        start = (base + _DIGESTS) * WORD + place * DIGEST
+    def _forget(self, bucket: int, place: int) -> None:
+        start = self._name(bucket, place)
         # First its name: a place that is free has none.
         self.storage.raw[start : start + DIGEST] = _NONE
-        self.storage.words[base] &= ~(1 << place)
+        self.storage.words[self._start + bucket] &= ~(1 << place)
 
     def _wind(self, at: int, now: float, spent: float) -> None:
         words, reals = self.storage.words, self.storage.reals
@@ -262,7 +282,3 @@ class ConnectionTable:
         start = at + _TIMES + 2 * other
         reals[start], reals[start + 1] = now, spent
         words[at + _CLOCK] = other
-
-
-def _bits(number: int) -> list[int]:
-    return [place for place in range(_PLACES) if number >> place & 1]

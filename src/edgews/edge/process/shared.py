@@ -24,6 +24,8 @@ _SALT_BYTES: Final = 16
 _SPARE: Final = 8
 # Each connection has a host and a client; all of them, and routes, are few.
 _SCOPES_A_CONNECTION: Final = 2
+# As many as no machine has, whatever `max_connections` says. A table that is full lets nobody in.
+MAX_SCOPES: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class Shared:
             if known is None or known[0] != limiter:
                 known = limiter, self._create(table_size(limiter.rate), f"limiter {name}")
             limiters[name] = known
-        needed = Shape(len(self._used) + more, _SCOPES_A_CONNECTION * config.max_connections)
+        scopes = min(_SCOPES_A_CONNECTION * config.max_connections, MAX_SCOPES)
+        needed = Shape(len(self._used) + more, scopes)
         if before is not None and before.table.shape.holds(needed):
             self._next = Plan(limiters, before.connections, before.table)
             return

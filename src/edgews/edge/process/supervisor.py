@@ -289,6 +289,8 @@ class Supervisor:
         return hired
 
     async def _start(self, worker: Worker, source: Source, config: Config, held: ByAddress) -> None:
+        # What one that had the number before it may have left.
+        self._shared.clear(worker.number)
         told, files = self._shared.told(worker.number)
         message = {"source": asdict(source), "shared": told}
         await worker.start(config.loop, message, share(held, worker.index, worker_count(config)), files)
