@@ -23,7 +23,7 @@ from edgews.edge.config.policies import (
     TokensTable,
 )
 from edgews.edge.config.tables import Config, Listen, Route
-from edgews.edge.policy.actions import Block, Close, RequireToken
+from edgews.edge.policy.actions import Block, Close, RequireToken, Sender
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/gateway.md").read_text(encoding="utf-8")
@@ -54,6 +54,7 @@ OPTIONAL = {"admin.token_file", "admin.token_env", "listen.certificate", "listen
 }
 # What a rule does not say, its action does.
 OF_ACTIONS = {"rule.status": Block().status, "rule.code": Close().code, "rule.keys": RequireToken().keys}
+OF_ACTIONS |= {"rule.sender": Sender.CLIENT.value}
 # What the table says in words.
 WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
 WORDS |= {"host and path": "", "every host": None, "no limit": None, "none": None}

@@ -186,6 +186,11 @@ name = "d"
 expression = "ssl"
 on = "message"
 action = "block"
+[[rule]]
+name = "e"
+expression = "ssl"
+action = "log"
+sender = "both"
 """
         + NAMED
     ) == [
@@ -193,6 +198,7 @@ action = "block"
         "11: rule[1].code: no such key with the action rate_limit on upgrades",
         "15: rule[2].action: one of block, log, rate_limit, require_token, skip on upgrades",
         "20: rule[3].action: one of close, drop, log, rate_limit, skip on messages",
+        "25: rule[4].sender: no such key on upgrades, which are the client's",
     ]
 
 

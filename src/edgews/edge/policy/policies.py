@@ -307,13 +307,17 @@ class MessagePolicies:
     """What is asked about each message of one connection.
 
     It goes on with the rules that there were when the connection came, whatever is loaded since.
+
+    Attributes:
+        senders: whose messages are to be judged.
     """
 
-    __slots__ = ("_keys", "_policies", "_rules")
+    __slots__ = ("_keys", "_policies", "_rules", "senders")
 
     def __init__(self, policies: Policies, rules: MessageRules, facts: UpgradeFacts) -> None:
         self._policies = policies
         self._rules = rules
+        self.senders = rules.senders
         # A message is counted for whoever sent the request.
         self._keys = {name: limiter.key(facts) for name, limiter in policies.limiters.items()}
 
