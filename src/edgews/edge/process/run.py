@@ -211,6 +211,7 @@ class Running:
                 config = source.config()
                 self._check(config)
                 if config.admin is not None:
+                    # What is wrong with it is known before anything changes; certificates are `prepare`'s.
                     read_token(config, config.admin)
                 await self._service.reload(source)
                 if self._admin is not None:
@@ -232,7 +233,7 @@ class Running:
         """Refuse what cannot change while the gateway runs."""
         now = self._service.config
         fixed = [key for key in ("control", "loop") if getattr(config, key) != getattr(now, key)]
-        if (config.admin and config.admin.address) != (now.admin and now.admin.address):
+        if _place(config) != _place(now):
             fixed.append("admin")
         if (worker_count(config) == 1) is not (self._count == 1):
             fixed.append("workers")
@@ -285,6 +286,8 @@ class Running:
                 try:
                     async with self._changing:
                         await self._service.renew()
+                        if self._admin is not None:
+                            self._admin.renew(self._service.config)
                 except (ConfigError, Refused) as error:
                     say(f"{error}\nthe certificates from before stay.")
                 else:
@@ -308,6 +311,11 @@ class Running:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _place(config: Config) -> tuple[str, bool] | None:
+    """Return where the admin address is, and whether it speaks TLS."""
+    return None if config.admin is None else (config.admin.address, config.admin.certificate is not None)
 
 
 def _no_admin(error: OSError) -> str:
