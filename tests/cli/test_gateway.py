@@ -179,7 +179,7 @@ def test_check(tmp_path):
     ("arguments", "code", "says"),
     [
         (("check", "-c", "nowhere.toml"), 1, "nowhere.toml: cannot be read: No such file or directory"),
-        (("serve", "-c", "nowhere.toml"), 1, "nowhere.toml: cannot be read"),
+        (("serve", "-c", "nowhere.toml"), 1, "`edgews serve --help` has an example"),
         (("proxy", "http://x"), 2, "expected ws://host:port"),
         (("proxy", "ws://x", "--listen", "nowhere"), 2, "expected host:port"),
         (("proxy", "ws://x", "--listen", "192.0.2.1:1"), 2, "cannot listen"),

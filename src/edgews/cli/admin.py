@@ -125,7 +125,7 @@ class AdminClient:
         except OSError as error:
             raise AdminError(
                 f"no gateway answers at {self.address}: {error.strerror or error}\n"
-                "  The address is the one of [admin] in its configuration."
+                "  It is that of [admin] in the gateway's file, or of `edgews proxy --admin`."
             ) from None
 
     def _refused(self, status: int, body: str) -> AdminError:

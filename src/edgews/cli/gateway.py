@@ -48,7 +48,7 @@ def serve(config: Path, *, takeover: bool) -> int:
         source = read_source(config)
         loaded = source.config()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error, config)
         return 1
     if takeover and loaded.control == "off":
         print(f"edgews serve: {config} names no control socket, over which to take over", file=sys.stderr)
@@ -98,10 +98,20 @@ def check(config: Path) -> int:
     try:
         prepare(load_config(config))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error, config)
         return 1
     print(f"{config}: nothing is wrong")
     return 0
+
+
+def complain(error: Exception, config: Path) -> None:
+    """Say what is wrong with a file, or how to come by one."""
+    print(error, file=sys.stderr)
+    if not config.exists():
+        print(
+            "  -c FILE names the file; `edgews serve --help` has an example, and `edgews proxy` needs none.",
+            file=sys.stderr,
+        )
 
 
 def _available(command: str) -> bool:
