@@ -166,8 +166,8 @@ def _limiters(report: Report) -> list[Line]:
             [
                 (f"  {state:<6}", tone),
                 (f"{one['limited']:>12,} limited  {shown(one['name'])}", ""),
-                (f"  allowed {rate(one['allowed_rate'])}/s of {one['allowed']:,}", "dim"),
-                (f"  refused {rate(one['refused_rate'])}/s of {one['refused']:,}", "dim"),
+                (f"  allowed {one['allowed']:,} ({rate(one['allowed_rate'])}/s)", "dim"),
+                (f"  refused {one['refused']:,} ({rate(one['refused_rate'])}/s)", "dim"),
                 (f"  {one['keys']:,} of {one['max_keys']:,} keys", "dim"),
             ]
         )

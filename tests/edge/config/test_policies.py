@@ -249,7 +249,7 @@ def test_the_hard_limit_is_not_below_the_soft_one() -> None:
     [
         ("[list.'a b']", "list.a b: expected a name of letters, digits and _"),
         ("[list.a]\nnetworks = ['10.0.0.1/8']", "list.a.networks[0]: expected an address or a network"),
-        ("[list.a]\ntext = []", "list.a.text: no such key here; did you mean texts? Known are networks, networks_file"),
+        ("[list.a]\ntext = []", "list.a.text: no such key here; did you mean texts? Known are"),
         ("[limiter.a]\nrequests = 1", "limiter.a.requests: no such key here; known are characteristics"),
         ("[limiter.a]\nperiod = 0", "limiter.a.period: expected 0.001 or more"),
         ("[limiter.a]\ncharacteristics = ['ip']", "limiter.a.characteristics[0]: expected a field of"),
@@ -262,7 +262,7 @@ def test_the_hard_limit_is_not_below_the_soft_one() -> None:
         ("[tokens]\ncookie = 'a b'", "tokens.cookie: expected the name of a cookie, or off"),
         ("[tokens]\nsubprotocol = 'a b'", "tokens.subprotocol: expected the beginning of a subprotocol"),
         ("[connections.all]\nsoft = 0", "connections.all.soft: expected 1 or more"),
-        ("[connections.rout]\nsoft = 1", "connections.rout: no such key here; did you mean route? Known are plan, all, host"),
+        ("[connections.rout]\nsoft = 1", "connections.rout: no such key here; did you mean route?"),
         ("[connections.routes.chat]\nhard = 1", "connections.routes.chat.hard: no such key here"),
         ("limiter = 1", "route[0].limiter: no such key here"),
     ],

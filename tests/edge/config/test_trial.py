@@ -83,7 +83,8 @@ def test_the_rest_has_a_meaning_by_itself() -> None:
                 "r.json: headers.B: expected a list",
                 "r.json: peer: expected an address of IPv4 or IPv6, or null",
                 "r.json: message.messages: expected 1 or more",
-                f"r.json: message.txt: no such key here; did you mean text? Known are {', '.join(MessageTable.model_fields)}",
+                "r.json: message.txt: no such key here; did you mean text? "
+                f"Known are {', '.join(MessageTable.model_fields)}",
             ],
         ),
         (
