@@ -78,7 +78,8 @@ def test_what_workers_have_counted_outlives_them(tmp_path):
 
         with suppress(ProcessLookupError):
             os.kill(stopped, signal.SIGSTOP)
-        # Meanwhile its last report counts.
+        # Meanwhile its last report counts, and nobody waits for it twice.
+        assert counts.look()["opened"] == CONNECTIONS
         assert counts.look()["opened"] == CONNECTIONS
         process.wait_for(f"(process {stopped}) has not answered for 3 s: it hangs, and is ended.")
         wait_for(lambda: counts.look()["died"] == CONNECTIONS, "all connections have died")

@@ -43,6 +43,8 @@ class Worker:
         self.index = index
         self.addresses: list[str] = []
         self.leaving = False
+        # It has not answered lately: who has only a question does not wait for it.
+        self.silent = False
         self.pause = FIRST_PAUSE
         self._process: Process | None = None
         self._channel: Channel | None = None
@@ -74,7 +76,9 @@ class Worker:
         try:
             ledger.take(pid, await self.ask("answer", timeout, question="report", values={}))
         except Gone:
+            self.silent = self.silent or pid == self.pid
             return None
+        self.silent = False
         return pid
 
     async def start(self, loop: str, message: dict[str, Any], sockets: ByAddress) -> None:
@@ -98,6 +102,7 @@ class Worker:
                 ours.close()
                 raise
         self._channel = Channel(ours, nothing)
+        self.silent = False
         try:
             self.addresses = await self.ask("start", START_TIMEOUT, sockets, **message)
         except BaseException:
@@ -255,7 +260,7 @@ class Supervisor:
 
     async def answer(self, question: str, values: dict[str, Any]) -> Any:
         """Answer a question of the admin address; see `Asked`. Who does not answer has no part in it."""
-        workers = (*self._workers, *self._retired)
+        workers = [worker for worker in (*self._workers, *self._retired) if not worker.silent]
         if question == "report":
             return await self._report(workers)
         asked = (worker.ask("answer", ANSWER_TIMEOUT, question=question, values=values) for worker in workers)
