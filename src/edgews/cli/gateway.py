@@ -11,6 +11,16 @@ from typing import Any, Final
 _NEEDED: Final = ("pydantic", "prometheus_client")
 
 
+# What of the configuration each argument of `edgews proxy` is.
+_ARGUMENTS: Final = {
+    "route[0].origins[0]": "ORIGIN",
+    "listen[0].address": "--listen",
+    "access_log": "--access-log",
+    "workers": "--workers",
+    "admin.address": "--admin",
+}
+
+
 def proxy(origin: str, listen: str, *, access_log: str, workers: int | str, admin: str | None) -> int:
     """Relay to one origin until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("proxy"):
@@ -31,7 +41,8 @@ def proxy(origin: str, listen: str, *, access_log: str, workers: int | str, admi
     try:
         config = source.config()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        for fault in error.faults:
+            print(f"edgews proxy: {_ARGUMENTS.get(fault.key, fault.key)}: {fault.expected}", file=sys.stderr)
         return 2
     return run("proxy", source, config)
 
@@ -93,10 +104,10 @@ def check(config: Path) -> int:
         return 2
     from edgews.edge.config.faults import ConfigError
     from edgews.edge.config.file import load_config
-    from edgews.edge.gateway.prepare import prepare
+    from edgews.edge.process.trial import rehearse
 
     try:
-        prepare(load_config(config))
+        rehearse(load_config(config))
     except ConfigError as error:
         complain(error, config)
         return 1

@@ -21,7 +21,7 @@ from .answers import Asked, NobodyAnswers
 
 # How often to tell what is new (seconds), and how much longer for each open connection: all are looked at.
 INTERVAL: Final = 1.0
-COST: Final = 0.0001
+COST: Final = 0.00005
 
 
 class Feed:

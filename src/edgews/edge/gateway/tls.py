@@ -6,6 +6,7 @@ import os
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from edgews.edge.config.admin import Certified
 from edgews.edge.config.faults import ConfigError, Fault
@@ -37,7 +38,7 @@ def contexts(config: Config) -> Contexts:
         try:
             listen[listener.address] = _server(listener)
         except OSError as error:
-            faults.append(config.fault(("listen", at, "certificate"), _unusable(error)))
+            faults.append(config.fault(("listen", at, _at_fault(listener)), _unusable(error)))
     for at, entry in enumerate(config.route):
         try:
             route.append(_client(entry))
@@ -62,7 +63,9 @@ def of_admin(config: Config) -> ssl.SSLContext | None:
     try:
         return None if config.admin is None else _server(config.admin)
     except OSError as error:
-        raise ConfigError(config.file, [config.fault(("admin", "certificate"), _unusable(error))]) from None
+        assert config.admin is not None
+        fault = config.fault(("admin", _at_fault(config.admin)), _unusable(error))
+        raise ConfigError(config.file, [fault]) from None
 
 
 def load(context: ssl.SSLContext, table: Certified) -> None:
@@ -111,6 +114,21 @@ def _client(route: Route) -> ssl.SSLContext | None:
     return context
 
 
+def _at_fault(table: Certified) -> str:
+    """Return which of the two keys names a file that cannot be read; the certificate, if both can."""
+    names = ((key, getattr(table, key)) for key in ("certificate", "key"))
+    return next((key for key, name in names if not os.access(name, os.R_OK)), "certificate")
+
+
+# What OpenSSL calls a mistake -> what that is.
+_REASONS: Final = {
+    "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
+    "PEM lib": "there is no certificate, or no key, in PEM",
+}
+
+
 def _unusable(error: OSError) -> str:
-    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-    return f"cannot be used: {reason or error}"
+    if not isinstance(error, ssl.SSLError):
+        return f"cannot be used: {error.strerror or error}"
+    known = (text for name, text in _REASONS.items() if name in str(error))
+    return f"cannot be used: {next(known, error.reason or error)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -157,7 +158,7 @@ class Running:
         try:
             await admin.start()
         except OSError as error:
-            raise Refused([_no_admin(error)]) from None
+            raise Refused([self._no_admin(error)]) from None
 
     async def _open_admin(self) -> None:
         """Listen at the admin address once the gateway before has let go of it."""
@@ -170,11 +171,18 @@ class Running:
                 await self._admin.start()
             except OSError as error:
                 if loop.time() > end:
-                    say(f"there is no live page: {_no_admin(error)}")
+                    say(f"there is no live page: {self._no_admin(error)}")
                     return
                 await asyncio.sleep(ADMIN_PAUSE)
             else:
                 return
+
+    def _no_admin(self, error: OSError) -> str:
+        admin = self._service.config.admin
+        assert admin is not None
+        # asyncio says more, and that in its own words.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        return f"cannot listen at the admin address {admin.address}: {why}"
 
     async def serve(self) -> None:
         """Serve until somebody says that it is enough, and drain."""
@@ -316,10 +324,6 @@ class Running:
 def _place(config: Config) -> tuple[str, bool] | None:
     """Return where the admin address is, and whether it speaks TLS."""
     return None if config.admin is None else (config.admin.address, config.admin.certificate is not None)
-
-
-def _no_admin(error: OSError) -> str:
-    return f"cannot listen at the admin address: {error.strerror or error}"
 
 
 def say(text: str) -> None:
