@@ -82,10 +82,10 @@ def test_who_died_takes_its_connections_along_and_leaves_its_counts() -> None:
     limit = {"kind": "all", "name": "x", "state": "ok", "count": 2, "soft": 9, "burst": 0, "spent": 0.0}
     ledger.take("one", process.report(1001.0, opening=4, limits=[limit]))
     ledger.take("other", other.report(1001.0))
-    ledger.end("one", 1010.0)
+    assert ledger.end("one", 1010.0) == 2
     # Whoever never reported leaves nothing.
     ledger.begin("late")
-    ledger.end("late", 1010.0)
+    assert ledger.end("late", 1010.0) == 0
     report = ledger.report([], 1020.0)
     assert report is not None
     assert report["workers"] == 1

@@ -73,7 +73,8 @@ def test_what_workers_have_counted_outlives_them(tmp_path):
         killed, stopped = process.workers()[:2]
 
         os.kill(killed, signal.SIGKILL)
-        process.wait_for(f"(process {killed}) has ended with -9.")
+        said = process.wait_for(f"(process {killed}) has ended with -9.")
+        assert said.endswith(" connections have ended.")
         wait_for(lambda: counts.look()["died"], "its connections are counted")
 
         with suppress(ProcessLookupError):

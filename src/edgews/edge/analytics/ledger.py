@@ -41,12 +41,14 @@ class Ledger:
         if process in self._living:
             self._living[process] = report
 
-    def end(self, process: Process, now: float) -> None:
-        """Keep what a process has counted; its connections, if it had any, have died with it."""
+    def end(self, process: Process, now: float) -> int:
+        """Keep what a process has counted; return how many connections have died with it, as far as is known."""
         report = self._living.pop(process, None)
-        if report is not None:
-            left = _left(report, now)
-            self._ended = left if self._ended is None else _merged([self._ended, left], math.floor(now))
+        if report is None:
+            return 0
+        left = _left(report, now)
+        self._ended = left if self._ended is None else _merged([self._ended, left], math.floor(now))
+        return sum(number for _, number in report["gauges"]["connections_open"])
 
     def report(self, fresh: Collection[Process], now: float) -> Report | None:
         """Return one report for all, None if nobody has reported yet.

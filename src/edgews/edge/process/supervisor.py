@@ -357,10 +357,11 @@ class Supervisor:
             if worker.leaving or self._stopping:
                 return
             await worker.kill()
-            self._ledger.end(pid, time.time())
+            died = self._ledger.end(pid, time.time())
             if loop.time() - begun > STEADY:
                 worker.pause = FIRST_PAUSE
-            self._say(f"{name} has ended with {code}.")
+            with_it = f" With it, {died} connections have ended." if died else ""
+            self._say(f"{name} has ended with {code}.{with_it}")
             while not await self._replace(worker):
                 pass
             begun = loop.time()
