@@ -92,6 +92,20 @@ def test_as_many_keys_as_it_says_are_told_apart(count: int) -> None:
     assert second.decide(("y",), 500) == Decision(True, 0.0, 0, False)
 
 
+def test_how_many_keys_are_known() -> None:
+    few, _ = processes(RateLimit(1, 100, max_keys=200), 2)
+    for number in range(150):
+        few.decide((str(number),), number)
+    # Each has its own back after a hundred seconds.
+    assert few.known(149) == 100
+    assert few.known(1000) == 0
+    many, other = processes(RateLimit(1, 100, max_keys=20_000), 2)
+    for number in range(10_000):
+        many.decide((str(number),), 1)
+    # Some buckets are looked at, and keys are spread by chance.
+    assert 7_000 < other.known(1) < 13_000
+
+
 def test_a_full_table_is_shared_like_that_of_one_process() -> None:
     first, second = processes(RateLimit(2, 60, max_keys=1), 2)
     assert first.decide(("a",), 0).allowed

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from .counters import add_rows
-from .metrics import COUNTERS, GAUGES, HISTOGRAMS
+from .counters import add_rows, most_rows
+from .metrics import COUNTERS, GAUGES, HISTOGRAMS, WHOLE
 from .series import FIELDS, SPAN, add_series
 from .tally import SHOWN, newest
 
@@ -27,7 +27,10 @@ def merge(reports: Sequence[Report]) -> Report:
         "since": min(report["since"] for report in reports),
         "workers": sum(report["workers"] for report in reports),
         **{
-            kind: {name: add_rows([report[kind][name] for report in reports]) for name in table}
+            kind: {
+                name: (most_rows if name in WHOLE else add_rows)([report[kind][name] for report in reports])
+                for name in table
+            }
             for kind, table in (("counters", COUNTERS), ("gauges", GAUGES), ("histograms", HISTOGRAMS))
         },
         "series": add_series([report["series"] for report in reports]),

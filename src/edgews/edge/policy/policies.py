@@ -22,11 +22,13 @@ from .fields import Characteristics, MessageFacts, UpgradeFacts
 from .lists import client_group
 from .normalize import host_name
 from .ratelimit import Decision, RateLimiter
+from .ratelimit import Key as LimiterKey
 from .ratelimit import RateLimit as Rate
 from .ratetable import RateTable
 from .sharing import Sharing
 from .storage import Storage
 from .tokens import Fault, Key, check
+from .usage import Usage
 
 if TYPE_CHECKING:
     from .rules import MessageRules, Outcome, Ruleset
@@ -140,6 +142,7 @@ class Policies:
         connections: who is there, and where each scope stands.
         matches: how often each rule was acted upon, by its name.
         errors: how often each rule could not be evaluated.
+        usage: what each limiter has said, by its name; also of those that are not there any more.
     """
 
     def __init__(
@@ -152,10 +155,13 @@ class Policies:
         sharing: Sharing | None = None,
     ) -> None:
         self.definition = definition
+        self.usage: dict[str, Usage] = {} if before is None else before.usage
         self.limiters = {
-            name: _Counting(limiter, salt)
-            if sharing is None
-            else _Counting(limiter, sharing.salt, sharing.limiters[name])
+            name: _Counting(
+                limiter,
+                self.usage.setdefault(name, Usage()),
+                *((salt,) if sharing is None else (sharing.salt, sharing.limiters[name])),
+            )
             for name, limiter in definition.limiters.items()
         }
         if before is None:
@@ -172,6 +178,8 @@ class Policies:
             for name, limiter in before.limiters.items():
                 if (same := self.limiters.get(name)) is not None and same.counts_with(limiter):
                     self.limiters[name] = limiter
+                else:
+                    limiter.usage.forget()
 
     def admit(
         self,
@@ -233,7 +241,11 @@ class Policies:
         """
         counting = self.limiters[limiter]
         key = counting.key(facts)
-        return lambda now: counting.limiter.decide(key, now).allowed
+        return lambda now: counting.count(key, now).allowed
+
+    def keys(self, now: float) -> dict[str, tuple[int, int, int]]:
+        """Return how many keys each limiter refuses now, how many it knows, and how many it has room for."""
+        return {name: counting.standing(now) for name, counting in self.limiters.items()}
 
     def count(self, outcome: Outcome, matched: tuple[str, ...]) -> None:
         """Count rules that were acted upon, and those that failed."""
@@ -287,13 +299,17 @@ class MessagePolicies:
     """What is asked about each message of one connection.
 
     It goes on with the rules that there were when the connection came, whatever is loaded since.
+
+    Attributes:
+        senders: whose messages are to be judged.
     """
 
-    __slots__ = ("_keys", "_policies", "_rules")
+    __slots__ = ("_keys", "_policies", "_rules", "senders")
 
     def __init__(self, policies: Policies, rules: MessageRules, facts: UpgradeFacts) -> None:
         self._policies = policies
         self._rules = rules
+        self.senders = rules.senders
         # A message is counted for whoever sent the request.
         self._keys = {name: limiter.key(facts) for name, limiter in policies.limiters.items()}
 
@@ -309,7 +325,7 @@ class MessagePolicies:
                     refusal = rule.action
                 case RateLimit(limiter, code, reason):
                     counting = self._policies.limiters[limiter]
-                    if not counting.limiter.decide(self._keys[limiter], now).allowed:
+                    if not counting.count(self._keys[limiter], now).allowed:
                         refusal = Close(code, reason)
                 case _:
                     pass
@@ -323,10 +339,13 @@ class MessagePolicies:
 class _Counting:
     """A limiter at work."""
 
-    __slots__ = ("_storage", "definition", "key", "limiter")
+    __slots__ = ("_storage", "definition", "key", "limiter", "usage")
 
-    def __init__(self, definition: Limiter, salt: bytes, storage: Storage | None = None) -> None:
+    def __init__(
+        self, definition: Limiter, usage: Usage, salt: bytes, storage: Storage | None = None
+    ) -> None:
         self.definition = definition
+        self.usage = usage
         self.key = Characteristics(definition.characteristics).key
         self._storage = storage
         self.limiter: RateLimiter | RateTable = (
@@ -340,7 +359,15 @@ class _Counting:
         return self.definition == other.definition and self._storage is other._storage
 
     def decide(self, facts: UpgradeFacts, now: float) -> Decision:
-        return self.limiter.decide(self.key(facts), now)
+        return self.count(self.key(facts), now)
+
+    def count(self, key: LimiterKey, now: float) -> Decision:
+        decision = self.limiter.decide(key, now)
+        self.usage.take(key, decision, now)
+        return decision
+
+    def standing(self, now: float) -> tuple[int, int, int]:
+        return self.usage.limited(now), self.limiter.known(now), self.definition.rate.max_keys
 
 
 def _connections(definition: Definition, sharing: Sharing | None) -> ConnectionLimiter:

@@ -145,6 +145,10 @@ class RateLimiter(Gcra):
     def __len__(self) -> int:
         return len(self._table)
 
+    def known(self, now: float) -> int:
+        """Return how many keys have a place."""
+        return len(self._table)
+
     def decide(self, key: Key, now: float) -> Decision:
         """Judge a request of `key`, and count it if it is allowed.
 

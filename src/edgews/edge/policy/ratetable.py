@@ -29,6 +29,9 @@ PLACES: Final = 64
 # than twice as many meet in a bucket happens to one in a thousand million.
 _FILLED: Final = 32
 
+# Buckets that are looked at to know how full the table is.
+_SAMPLE: Final = 64
+
 _SHARED: Final = 1
 _DIGESTS: Final = 5
 # Words of a key: digest, end, entry.
@@ -67,6 +70,16 @@ class RateTable(Gcra):
         self._raw = storage.raw
         self._words = storage.words
         self._lock = storage.lock
+
+    def known(self, now: float) -> int:
+        """Return how many keys have a place that they need; about, if there are many buckets."""
+        words, tick = self._words, int(now * SECOND)
+        found = looked = 0
+        for bucket in range(0, self._buckets, -(-self._buckets // _SAMPLE)):
+            start = bucket * self._stride + _DIGESTS + 2 * self._places
+            found += sum(end > tick for end in words[start : start + self._places].tolist())
+            looked += 1
+        return found * self._buckets // looked
 
     def decide(self, key: Key, now: float) -> Decision:
         """Judge a request of `key`, and count it if it is allowed.
