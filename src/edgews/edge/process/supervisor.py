@@ -384,7 +384,7 @@ class Supervisor:
             died = self._ledger.end(pid, time.time())
             if loop.time() - begun > STEADY:
                 worker.pause = FIRST_PAUSE
-            with_it = f" With it, {died} connections have ended." if died else ""
+            with_it = f" Connections that ended with it: {died}." if died else ""
             self._say(f"{name} has ended with {code}.{with_it}")
             while not await self._replace(worker):
                 pass
