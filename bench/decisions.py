@@ -18,7 +18,7 @@ from collections.abc import Callable
 from edgews import ServerConnection
 from edgews.asyncio import Server, WebSocket, WebSocketProtocol, serve
 from edgews.asyncio.link import Link
-from edgews.backend import mask, mask_into, pin
+from edgews.backend import mask, mask_into, reserve
 from edgews.buffers import PayloadBuffer
 
 from .traffic import REQUEST, binary, masked_frames
@@ -108,11 +108,11 @@ def unmask_a_message() -> Ways:
     data = os.urandom(MIB)
     reads = [data[i : i + READ] for i in range(0, MIB, READ)]
     last = [b""]
-    scratch = bytearray(READ)
-    target, view = pin(scratch), memoryview(scratch)
+    scratch, target = reserve(READ)
+    view = memoryview(scratch)
     source, copies = memoryview(data), [memoryview(bytearray(MIB)) for _ in range(2)]
 
-    def blocks() -> None:
+    def in_its_place() -> None:
         buffer = PayloadBuffer()
         for i, read in enumerate(reads):
             buffer.append(read, 0, READ, KEY, 0, MIB - i * READ)
@@ -133,12 +133,12 @@ def unmask_a_message() -> Ways:
         copies[1][:] = copies[0]
 
     found = []
-    for way in (blocks, bytes_io, list_of_bytes):
+    for way in (in_its_place, bytes_io, list_of_bytes):
         way()
         found.append(last[0])
     assert found[0] == found[1] == found[2] == mask(data, KEY)
     return {
-        "blocks that are kept, join": blocks,
+        "written to its place": in_its_place,
         "scratch, BytesIO": bytes_io,
         "list of bytes, join": list_of_bytes,
         "memcpy, twice": copied_twice,

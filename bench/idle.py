@@ -1,8 +1,10 @@
 """Tens of thousands of idle connections through a gateway of several workers: `python -m bench.idle`.
 
 No process has more than 20,000 descriptors, so there are several of each kind: origins, workers, clients.
-All answer the gateway's Pings. While the connections are held, /metrics is asked every two seconds. Each
-client process has a source address of its own on the loopback, because an address has only 28,000 ports.
+All answer the gateway's Pings. While the connections are held, /metrics is asked every two seconds, and a
+live page listens to its feed; at the end the gateway drains, with all of them there. Why a connection was
+lost is told by both sides: what its client has seen, and what the access log says. Each client process has
+a source address of its own on the loopback, because an address has only 28,000 ports.
 
 It ends by itself: whatever a process waits for has a deadline, and all end when their standard input does.
 """
@@ -20,12 +22,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+from edgews.sync import ConnectionClosed, connect
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 REQUEST = (
@@ -46,12 +52,15 @@ class Peer(asyncio.Protocol):
     """One end: it answers Pings, and counts them."""
 
     pings = lost = held = 0
+    # How connections have ended, as this end has seen it.
+    ends: ClassVar[Counter[str]] = Counter()
 
     def __init__(self, opened: asyncio.Future[str] | None) -> None:
         self._opened = opened
         self._buffer = b""
         self._head = True
         self._held = False
+        self._close = ""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -88,13 +97,14 @@ class Peer(asyncio.Protocol):
                 payload = bytes(byte ^ frame[2 + at % 4] for at, byte in enumerate(payload))
             if opcode == 9:
                 Peer.pings += 1
-                # A client's mask may be any, and with zeros there is nothing to compute.
-                head = (
-                    bytes([0x8A, len(payload)]) if masked else bytes([0x8A, 0x80 | len(payload), 0, 0, 0, 0])
-                )
-                self.transport.write(head + payload)
+                self.transport.write(_frame(10, payload, mask=not masked))
             elif opcode == 8:
-                self.transport.close()
+                code = int.from_bytes(payload[:2], "big") if payload else 1005
+                self._close = f"Close {code} {payload[2:].decode(errors='replace')}".rstrip()
+                # Both the client and the origin answer, and the server ends the stream: RFC 6455 §7.1.1.
+                self.transport.write(_frame(8, payload, mask=not masked))
+                if masked:
+                    self.transport.close()
 
     def _answer(self, head: bytes) -> None:
         key = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
@@ -105,13 +115,21 @@ class Peer(asyncio.Protocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        Peer.lost += self._held
+        if self._held:
+            Peer.lost += 1
+            why = "the end of the stream" if exc is None else f"{type(exc).__name__}: {exc}"
+            Peer.ends[self._close or f"{why}, without a Close"] += 1
         if self._opened is not None and not self._opened.done():
             self._opened.set_result("lost")
 
 
-def counts() -> dict[str, int]:
-    return {"held": Peer.held, "lost": Peer.lost, "pings": Peer.pings}
+def _frame(opcode: int, payload: bytes, *, mask: bool) -> bytes:
+    # A client's mask may be any, and with zeros there is nothing to compute.
+    return bytes([0x80 | opcode, mask << 7 | len(payload), *[0] * 4 * mask]) + payload
+
+
+def counts() -> dict[str, Any]:
+    return {"held": Peer.held, "lost": Peer.lost, "pings": Peer.pings, "ends": Peer.ends}
 
 
 async def lines() -> asyncio.StreamReader:
@@ -197,6 +215,19 @@ class Child:
             self._process.wait()
 
 
+def ask_all(children: list[Child]) -> list[dict[str, Any]]:
+    for child in children:
+        child.ask()
+    return [child.hear() for child in children]
+
+
+def total(parts: list[dict[str, Any]], name: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for part in parts:
+        found.update(part[name])
+    return found
+
+
 class Gateway:
     """The gateway, as a command."""
 
@@ -264,6 +295,11 @@ class Gateway:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._process.returncode is None:
+            self.drain()
+
+    def drain(self) -> None:
+        """End it in order, and say how that went."""
         begin = time.monotonic()
         self._process.terminate()
         try:
@@ -273,7 +309,45 @@ class Gateway:
             _, said = self._process.communicate()
         took = time.monotonic() - begin
         code = self._process.returncode
-        print(f"behind its clients the gateway ended in {took:.1f} s, exit code {code}: {said.splitlines()}")
+        print(f"the gateway drained in {took:.1f} s, exit code {code}: {said.splitlines()}", flush=True)
+
+
+class Feed:
+    """A live page that listens: how often it is told something, and how much."""
+
+    def __init__(self, admin: str) -> None:
+        self.times: list[float] = []
+        self.sizes: list[int] = []
+        self._ws = connect(admin.replace("http", "ws", 1) + "live")
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                message = self._ws.recv()
+                self.times.append(time.monotonic())
+                self.sizes.append(len(message))
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ws.close()
+        self._thread.join()
+
+    def show(self) -> None:
+        # The first one is the greeting, the second one has the whole series.
+        pauses = [after - before for before, after in pairwise(self.times[1:])]
+        if not pauses:
+            print("the live page was told nothing")
+            return
+        print(
+            f"the live page, {len(pauses)} updates: median {statistics.median(pauses):.2f} s from one to the "
+            f"next, longest {max(pauses):.2f} s; the first {self.sizes[1] / 1024:.0f} KiB, then "
+            f"{statistics.median(self.sizes[2:]) / 1024:.0f} KiB (median)",
+            flush=True,
+        )
 
 
 def measure(count: int, seconds: float, ping: float) -> int:
@@ -291,12 +365,8 @@ def measure(count: int, seconds: float, ping: float) -> int:
             for at, share in enumerate(shares)
         ]
         begin = time.monotonic()
-        for one in crowd:
-            one.ask()
-        opened = [one.hear() for one in crowd]
-        outcomes: Counter[str] = Counter()
-        for one in opened:
-            outcomes.update(one["outcomes"])
+        opened = ask_all(crowd)
+        outcomes = total(opened, "outcomes")
         print(
             f"{sum(one['held'] for one in opened)} of {count} connections open after "
             f"{time.monotonic() - begin:.0f} s, answers {dict(outcomes)}; "
@@ -307,17 +377,17 @@ def measure(count: int, seconds: float, ping: float) -> int:
         print(f"resident: {size / count / 1024:.1f} KiB a connection, both legs, in all workers together")
         print(f"descriptors of the workers: {gateway.descriptors()}", flush=True)
         times, end, cpu, start = [], time.monotonic() + seconds, gateway.cpu(), time.monotonic()
+        feed = stack.enter_context(Feed(gateway.admin))
         while time.monotonic() < end:
             times.append(gateway.metrics())
             time.sleep(2)
         share = (gateway.cpu() - cpu) / (time.monotonic() - start)
-        for one in (*crowd, *origins):
-            one.ask()
-        found = [one.hear() for one in crowd]
-        behind = [one.hear() for one in origins]
+        found, behind = ask_all(crowd), ask_all(origins)
         lost = sum(one["lost"] for one in found)
         print(f"held for {seconds:.0f} s: {lost} lost; CPU of all workers {share:.2f} cores")
-        print(f"ended or refused before the drain: {gateway.causes()}")
+        if lost:
+            print(f"lost, as clients have seen it: {total(found, 'ends')}; origins: {total(behind, 'ends')}")
+        print(f"ended or refused before the drain, as the access log has it: {gateway.causes()}")
         print(f"Pings answered: {sum(one['pings'] for one in found)} by clients, ", end="")
         print(f"{sum(one['pings'] for one in behind)} by origins (interval {ping:g} s)")
         print(f"resident then: {(gateway.resident() - before) / count / 1024:.1f} KiB a connection")
@@ -326,6 +396,10 @@ def measure(count: int, seconds: float, ping: float) -> int:
             f"longest {max(times) * 1e3:.0f} ms",
             flush=True,
         )
+        feed.show()
+        gateway.drain()
+        ends = total(ask_all(crowd), "ends") - total(found, "ends")
+        print(f"in the drain clients have seen: {dict(ends)}; the access log: {gateway.causes()}")
         return 1 if lost or set(outcomes) != {"101"} else 0
 
 

@@ -8,10 +8,9 @@ import sys
 from types import ModuleType
 from typing import NamedTuple
 
-import pytest
 from hypothesis import strategies as st
 
-from tests.wire import frame, xor
+from tests.wire import KEY, frame, xor
 
 KEYS = [b"\x37\xfa\x21\x3d", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\x01"]
 keys = st.sampled_from(KEYS) | st.binary(min_size=4, max_size=4)
@@ -303,8 +302,8 @@ def check_masking(backend: ModuleType, size: int, key: bytes, phase: int, before
     payload = data[before : before + size]
     expected = xor(payload, key[phase:] + key[:phase])
     assert backend.mask(payload, key, phase) == expected
-    memory = bytearray(b"\xa5" * (size + 9))
-    target = backend.pin(memory)
+    memory, target = backend.reserve(size + 9)
+    backend.mask_into(target, 0, b"\xa5" * (size + 9), 0, size + 9, bytes(4), 0)
     ascii = backend.mask_into(target, 5, data, before, size, key, phase)
     assert memory == b"\xa5" * 5 + expected + b"\xa5" * 4
     assert ascii == expected.isascii()
@@ -313,13 +312,17 @@ def check_masking(backend: ModuleType, size: int, key: bytes, phase: int, before
         assert backend.build_masked(0x82, payload, key) == frame(0x2, payload, key=key)
 
 
-def check_pinning(backend: ModuleType) -> None:
-    """See that pinned memory stays where it is until it is let go."""
-    memory = bytearray(8)
-    target = backend.pin(memory)
-    with pytest.raises(BufferError):
-        memory.append(0)
-    backend.mask_into(target, 2, b"abcd", 1, 2, b"\x01\x02\x03\x04", 0)
-    assert memory == b"\0\0" + xor(b"bc", b"\x01\x02") + b"\0\0\0\0"
-    del target
-    memory.append(0)
+def check_reserving(backend: ModuleType) -> None:
+    """See that reserved memory is empty, nobody else's, and handed out as it was filled."""
+    for size in (0, 1, 2, 300, 1 << 20):
+        memory, target = backend.reserve(size)
+        assert memory == bytes(size)
+        source = random.Random(size).randbytes(size + 1)
+        backend.mask_into(target, 0, source, 1, size, KEY, 0)
+        taken = bytes(memory)
+        assert taken == xor(source[1:], KEY)
+        assert type(taken) is bytes
+    # Objects that the interpreter shares are not written to.
+    assert [bytes([octet]) for octet in range(256)] == [octet.to_bytes(1, "big") for octet in range(256)]
+    assert bytes(1) == b"\0"
+    assert bytes(300) == b"\0" * 300

@@ -19,7 +19,7 @@ from tests.backends import (
     any_bytes,
     check_masking,
     check_one,
-    check_pinning,
+    check_reserving,
     check_run,
     check_scan,
     keys,
@@ -148,8 +148,8 @@ def test_both_backends_mask_the_same(data, key, phase):
     assert backend_c.build_masked(0xC1, data, key) == backend_python.build_masked(0xC1, data, key)
 
 
-def test_pinned_memory_cannot_be_resized():
-    check_pinning(backend_c)
+def test_reserved_memory_is_nobody_elses():
+    check_reserving(backend_c)
 
 
 def test_threads_do_not_disturb_each_other():

@@ -15,7 +15,7 @@ from tests.backends import (
     any_bytes,
     check_masking,
     check_one,
-    check_pinning,
+    check_reserving,
     check_run,
     check_scan,
     keys,
@@ -81,5 +81,5 @@ def test_a_run_has_no_capacity():
     assert end == len(data)
 
 
-def test_pinned_memory_cannot_be_resized():
-    check_pinning(backend_python)
+def test_reserved_memory_is_nobody_elses():
+    check_reserving(backend_python)

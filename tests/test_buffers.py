@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edgews import buffers
+from edgews import BACKEND, buffers
+from edgews.backend import mask_into
 from edgews.buffers import BLOCK, SPARE, PayloadBuffer
 from tests.wire import KEY, xor
 
@@ -19,6 +21,7 @@ PARTS = st.lists(st.tuples(st.binary(max_size=300) | st.text(max_size=300).map(s
 
 @given(parts=PARTS, announced=st.integers(0, 5000), phase=st.integers(0, 3))
 @example(parts=[(bytes(range(256)) * 400, True), (b"a" * 70_000, False), (b"b", True)], announced=0, phase=1)
+@example(parts=[(b"a", True), (b"b" * BLOCK, True), (b"c" * 10, True)], announced=1 << 20, phase=0)
 @example(
     parts=[(bytes(BLOCK - 14), True), (bytes(BLOCK), True), (b"c" * 14, True)], announced=1 << 20, phase=0
 )
@@ -48,7 +51,7 @@ def test_parts_of_nothing_are_nothing() -> None:
     assert buffer.take() == b""
 
 
-@pytest.mark.parametrize("announced", [0, 1 << 62])
+@pytest.mark.parametrize("announced", [0, 3000, 1 << 62])
 @pytest.mark.parametrize("size", [1, 14, 1000, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
 def test_memory_is_bounded_by_what_has_arrived(
     monkeypatch: pytest.MonkeyPatch, size: int, announced: int
@@ -58,10 +61,14 @@ def test_memory_is_bounded_by_what_has_arrived(
     part = bytes(size)
     while buffer.size < 5 * BLOCK and buffer.size < 5000 * size:
         buffer.append(part, 0, size, KEY, 0, size + announced)
-        blocks = [len(view) for view, _ in buffer._blocks]
-        assert buffer.size <= sum(blocks) <= 3 * buffer.size
+        blocks = [len(memory) for (memory, _), _ in buffer._used()]
+        assert buffer.size <= sum(blocks) <= (10 if announced else 3) * buffer.size
         # However small the parts are, there are few blocks.
         assert len(blocks) <= 2 + math.log2(buffer.size) + buffer.size / (BLOCK * 7 / 8)
+
+
+def memories(buffer: PayloadBuffer) -> set[int]:
+    return {id(memory) for (memory, _), _ in buffer._used()}
 
 
 def test_blocks_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,9 +81,9 @@ def test_blocks_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
         return buffer
 
     first = fill(4)
-    blocks = set(map(id, first._blocks))
+    blocks = memories(first)
     first.take()
-    assert set(map(id, fill(4)._blocks)) == blocks
+    assert memories(fill(4)) == blocks
     # What was given up with its owner is gone, and no more is kept than is of use.
     assert buffers._spare == []
     fill(SPARE + 5).take()
@@ -86,12 +93,56 @@ def test_blocks_are_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_block_that_is_used_again_shows_nothing_of_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, "_spare", [])
     buffer = PayloadBuffer()
-    buffer.append(b"s" * BLOCK, 0, BLOCK, b"", 0, BLOCK)
+    buffer.append(b"s" * (BLOCK - 1), 0, BLOCK - 1, b"", 0, 1 << 30)
+    before = memories(buffer)
     buffer.take()
     buffer = PayloadBuffer()
-    buffer.append(b"p" * (BLOCK - 10), 0, BLOCK - 10, b"", 0, BLOCK + 100)
-    assert [len(view) for view, _ in buffer._blocks] == [BLOCK]
+    buffer.append(b"p" * (BLOCK - 10), 0, BLOCK - 10, b"", 0, 1 << 30)
+    assert memories(buffer) == before
     assert buffer.take() == b"p" * (BLOCK - 10)
+
+
+def test_what_was_handed_out_is_not_written_to_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it was moved to its place or is a block that is full to the last byte."""
+    monkeypatch.setattr(buffers, "_spare", [])
+    taken = []
+    for announced in (BLOCK, 1 << 30, BLOCK, 1 << 30):
+        buffer = PayloadBuffer()
+        octet = bytes([65 + len(taken)])
+        buffer.append(octet * BLOCK, 0, BLOCK, b"", 0, announced)
+        taken.append(buffer.take())
+    assert taken == [octet * BLOCK for octet in (b"A", b"B", b"C", b"D")]
+
+
+def test_a_payload_of_known_length_is_reserved_once_a_tenth_is_there() -> None:
+    buffer = PayloadBuffer()
+    size = 16 * BLOCK
+    reserved = []
+    for left in range(size, 0, -BLOCK):
+        buffer.append(bytes(BLOCK), 0, BLOCK, KEY, 0, left)
+        reserved.append(buffer._capacity == size)
+    assert reserved == [False] + [True] * 15
+    memory = buffer._memory
+    taken = buffer.take()
+    assert taken == xor(bytes(size), KEY)
+    assert taken is memory or BACKEND == "python"
+
+
+@pytest.mark.parametrize("announced", [0, 1, 5])
+def test_moving_takes_time_that_grows_with_the_size(monkeypatch: pytest.MonkeyPatch, announced: int) -> None:
+    """However many frames there are, and whatever each of them announces."""
+    written = 0
+
+    def counting(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int) -> int:
+        nonlocal written
+        written += size
+        return mask_into(target, at, data, start, size, key, phase)
+
+    monkeypatch.setattr(buffers, "mask_into", counting)
+    buffer = PayloadBuffer()
+    for _ in range(1000):
+        buffer.append(bytes(1000), 0, 1000, KEY, 0, 1000 + announced * buffer.size)
+    assert buffer.size <= written <= 3 * buffer.size
 
 
 def test_the_garbage_collector_may_find_it_in_a_cycle() -> None:
@@ -102,7 +153,7 @@ def test_the_garbage_collector_may_find_it_in_a_cycle() -> None:
         "for _ in range(500):\n"
         "    buffer = PayloadBuffer()\n"
         "    buffer.append(b'x' * 100, 0, 100, b'abcd', 0, 1000)\n"
-        "    cycle = [buffer, next(buffer.pieces(0)), *buffer._blocks]\n"
+        "    cycle = [buffer, next(buffer.pieces(0)), *buffer._used()]\n"
         "    cycle.append(cycle)\n"
         "    del buffer, cycle\n"
         "    gc.collect()\n"

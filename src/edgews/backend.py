@@ -41,9 +41,9 @@ if TYPE_CHECKING or BACKEND == "python":
         new_reader,
         new_scanner,
         new_scratch,
-        pin,
         read_one,
         read_run,
+        reserve,
         scan,
         take_scratch,
     )
@@ -57,9 +57,9 @@ else:
         new_reader,
         new_scanner,
         new_scratch,
-        pin,
         read_one,
         read_run,
+        reserve,
         scan,
         take_scratch,
     )
@@ -75,9 +75,9 @@ __all__ = [
     "new_reader",
     "new_scanner",
     "new_scratch",
-    "pin",
     "read_one",
     "read_run",
+    "reserve",
     "scan",
     "take_scratch",
 ]

@@ -16,9 +16,9 @@ __all__ = [
     "new_reader",
     "new_scanner",
     "new_scratch",
-    "pin",
     "read_one",
     "read_run",
+    "reserve",
     "scan",
     "take_scratch",
 ]
@@ -82,9 +82,9 @@ def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
     """Return `data` masked with `key`, of which byte `phase` comes first."""
     size = len(data)
     if size > _CAPACITY:
-        masked = bytearray(size)
-        mask_into(pin(masked), 0, data, 0, size, key, phase)
-        return bytes(masked)
+        memory, target = reserve(size)
+        mask_into(target, 0, data, 0, size, key, phase)
+        return memory
     scratch = _scratch()
     out, buffer, _ = scratch
     mask_into(out, 0, data, 0, size, key, phase)
@@ -93,19 +93,20 @@ def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
     return copied
 
 
-def pin(memory: bytearray) -> Any:
-    """Return `memory` as `mask_into` takes it; as long as that is there, `memory` cannot be resized."""
-    return ffi.from_buffer("uint8_t[]", memory, require_writable=True)
+def reserve(size: int) -> tuple[bytes, Any]:
+    """Return memory for `size` bytes, and the same memory as `mask_into` takes it."""
+    # A new object, which may be filled until somebody sees it: what CPython's own constructors do.
+    memory = bytes(size)
+    return memory, ffi.from_buffer("uint8_t[]", memory)
 
 
 def build_masked(first: int, payload: bytes, key: bytes) -> bytes:
     """Return one whole masked frame whose first byte (FIN, RSV, opcode) is `first`."""
     size = len(payload)
     if size > _CAPACITY - _LONGEST_HEADER:
-        frame = bytearray(size + _LONGEST_HEADER)
-        with ffi.from_buffer("uint8_t[]", frame, require_writable=True) as pointer:
-            size = _build_masked(pointer, first, payload, size, key)
-        return bytes(memoryview(frame)[:size])
+        frame, target = reserve(header_size(size, True) + size)
+        _build_masked(target, first, payload, size, key)
+        return frame
     scratch = _scratch()
     out, buffer, _ = scratch
     built: bytes = buffer[: _build_masked(out, first, payload, size, key)]

@@ -22,7 +22,7 @@ from .masking import KEY_SIZE
 _from_bytes = int.from_bytes
 
 
-def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
+def mask(data: bytes | bytearray, key: bytes, phase: int = 0) -> bytes:
     """Return `data` masked (or unmasked, which is the same) with `key`.
 
     Args:
@@ -36,13 +36,19 @@ def mask(data: bytes, key: bytes, phase: int = 0) -> bytes:
     return (_from_bytes(data, "little") ^ _from_bytes(stream, "little")).to_bytes(size, "little")
 
 
-def pin(memory: bytearray) -> Any:
-    """Return `memory` as `mask_into` takes it; as long as that is there, `memory` cannot be resized."""
-    return memoryview(memory)
+def reserve(size: int) -> tuple[bytes | bytearray, Any]:
+    """Return memory for `size` bytes, and the same memory as `mask_into` takes it.
+
+    `bytes` of it is what has been written; in C that is no copy, so write nothing more from then on.
+    """
+    memory = bytearray(size)
+    return memory, memoryview(memory)
 
 
-def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: bytes, phase: int) -> int:
-    """Write `size` bytes of `data`, from `start` on, masked, to pinned memory from `at` on.
+def mask_into(
+    target: Any, at: int, data: bytes | bytearray, start: int, size: int, key: bytes, phase: int
+) -> int:
+    """Write `size` bytes of `data`, from `start` on, masked, to reserved memory from `at` on.
 
     It spares a large payload a copy on its way into a buffer. The caller makes sure that the memory is
     large enough.
@@ -50,7 +56,8 @@ def mask_into(target: Any, at: int, data: bytes, start: int, size: int, key: byt
     Returns:
         Whether they are all ASCII, as 0 or 1.
     """
-    masked = mask(data[start : start + size], key, phase)
+    part = data[start : start + size]
+    masked = mask(part, key, phase) if any(key) else part
     target[at : at + size] = masked
     return masked.isascii()
 

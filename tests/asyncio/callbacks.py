@@ -15,15 +15,21 @@ from tests.raw import check
 
 
 class Counted:
-    """A transport that remembers each write."""
+    """A transport that remembers each write, and passes for the one that it stands before."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self.writes: list[bytes] = []
+        self.parts: list[tuple[bytes, ...]] = []
 
     def write(self, data: bytes) -> None:
         self.writes.append(bytes(data))
         self._transport.write(data)
+
+    def writelines(self, parts: tuple[bytes, ...]) -> None:
+        self.parts.append(parts)
+        self.writes.append(b"".join(parts))
+        self._transport.writelines(parts)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -78,7 +84,8 @@ class Recorder(WebSocketProtocol):
         return self.counted is not None and self._transport is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.counted = Counted(transport)
+        kind = type("Counted", (Counted,), {"__module__": type(transport).__module__})
+        self.counted = kind(transport)
         super().connection_made(self.counted)  # type: ignore[arg-type]
 
     def request_received(self, request: Request) -> Response | str | None:

@@ -26,6 +26,7 @@ from edgews import (
     Timeouts,
 )
 from edgews.asyncio import connect
+from edgews.asyncio.link import LARGE
 from tests import wire
 from tests.asyncio.callbacks import Recorder, client, echo, listening
 from tests.asyncio.harness import (
@@ -45,6 +46,30 @@ from tests.asyncio.harness import (
 )
 from tests.raw import Raw
 from tests.sync.harness import accept
+
+
+@pytest.mark.parametrize("size", [LARGE, LARGE + 1, 4 * LARGE])
+async def test_a_large_message_is_not_copied_where_the_transport_takes_pieces(size: int) -> None:
+    payload = bytes(size)
+    gathers = type(asyncio.get_running_loop()).__module__.startswith("uvloop")
+    async with listening() as server, client(address(server)) as peer:
+        sender = await server.protocol()
+        await until(lambda: "opened" in peer.log)
+        sender.send(b"before")
+        sender.send(payload)
+        sender.send("x" * size)
+        peer.send(payload)
+        await until(lambda: len(peer.messages) == 3 and len(sender.messages) == 1)
+        assert sender.counted is not None
+        assert peer.counted is not None
+        apart = [parts[1] for parts in sender.counted.parts]
+        assert apart == ([payload, b"x" * size] if gathers and size > LARGE else [])
+        assert all(part is payload for part in apart[:1])
+        # A client's payload is masked, and so a copy in any case.
+        assert peer.counted.parts == []
+        peer.close()
+        assert peer.messages == [b"before", payload, "x" * size]
+        assert sender.messages == [payload]
 
 
 async def get(where: object, request: bytes) -> bytes:

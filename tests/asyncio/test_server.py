@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import socket
@@ -174,19 +173,6 @@ class TestConnections:
                 await ws.close()
             await until(lambda: not server.connections)
             assert found == {theirs}, "it is a copy"
-
-    async def test_are_in_the_order_in_which_they_were_opened(self) -> None:
-        theirs: list[WebSocket] = []
-
-        async def keep(ws: WebSocket) -> None:
-            theirs.append(ws)
-            await ws.wait_closed()
-
-        async with PLAIN.serve(keep) as server, contextlib.AsyncExitStack() as stack:
-            for count in range(20):
-                await stack.enter_async_context(connect(uri(server)))
-                await until(lambda count=count: len(theirs) > count)
-            assert list(server.connections) == theirs
 
 
 class TestClose:

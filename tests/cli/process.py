@@ -50,9 +50,11 @@ def output_of(process: subprocess.Popen[str]) -> IO[str]:
 
 
 @contextlib.contextmanager
-def echo(*options: str, hide: Sequence[str] = ()) -> Iterator[Echo]:
+def echo(*options: str, hide: Sequence[str] = (), background: bool = False) -> Iterator[Echo]:
+    """Run `edgews echo`, in the `background` as a script's shell does: deaf to Ctrl-C."""
+    deaf = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"] if background else []
     process = subprocess.Popen(
-        [*command(hide), "echo", "--port", "0", *options],
+        [*deaf, *command(hide), "echo", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,7 +64,7 @@ def echo(*options: str, hide: Sequence[str] = ()) -> Iterator[Echo]:
         check("Ctrl-C" in lines[2], f"printed {lines}")
         yield Echo(process, *(line.split()[-1] for line in lines[:2]), lines[2].partition(" serves;")[0])
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM if background else signal.SIGINT)
         output, errors = process.communicate(timeout=TIMEOUT)
         outcome = (output, errors, process.returncode)
         check(outcome == ("stopped.\n", "", 0), f"ended with {outcome}")

@@ -388,12 +388,13 @@ class TestNoConnection:
         assert b"does not speak TLS there" in done.stderr
 
     def test_refused_by_http(self) -> None:
-        answer = Response(403, Headers(), b"only for members\x1b[0m\n")
+        answer = Response(403, Headers({"X-Edgews-Ray": "fa92758e958bfe85"}), b"only for members\x1b[0m\n")
         with running(echo_handler, process_request=lambda request: answer) as server:
             done = run("connect", uri(server))
         assert done.returncode == 1
         assert b"the server answered 403" in done.stderr
         assert b"only for members\\x1b[0m" in done.stderr
+        assert b"edgews doctor --ray fa92758e958bfe85" in done.stderr
 
     def test_the_header_at_fault_is_named(self) -> None:
         def peer(raw: Raw) -> None:

@@ -145,6 +145,17 @@ class TestProcess:
                 assert (ws.closed.code, ws.closed.clean) == (1001, True)
             assert server.process.wait(TIMEOUT) == 0
 
+    def test_in_the_background_only_sigterm_stops_it(self, adapter: str) -> None:
+        with echo(adapter, background=True) as server, connect(server.ws) as ws:
+            server.process.send_signal(signal.SIGINT)
+            ws.send("here")
+            assert ws.recv(TIMEOUT) == "here"
+            server.process.send_signal(signal.SIGTERM)
+            assert list(ws) == []
+            assert ws.closed is not None
+            assert (ws.closed.code, ws.closed.clean) == (1001, True)
+            assert server.process.wait(TIMEOUT) == 0
+
     def test_a_second_ctrl_c_ends_it_quietly(self, adapter: str) -> None:
         with echo(adapter) as server, Raw.open(server.address) as raw:
             server.process.send_signal(signal.SIGINT)

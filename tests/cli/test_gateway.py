@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests import wire
 from tests.cli.process import command, run
@@ -175,14 +176,49 @@ def test_check(tmp_path):
     )
 
 
+def test_check_looks_at_all_that_is_named(tmp_path):
+    authority, other = Authority(tmp_path), trustme.CA().issue_cert("127.0.0.1")
+    (tmp_path / "other.pem").write_bytes(other.private_key_pem.bytes())
+    (tmp_path / "text").write_text("no certificate")
+    listens = [
+        (authority.certificate, tmp_path / "none"),
+        (authority.certificate, tmp_path / "other.pem"),
+        (tmp_path / "text", tmp_path / "text"),
+        (authority.certificate, authority.key),
+    ]
+    lines = [f"access_log = '{tmp_path / 'nowhere' / 'log'}'"]
+    for certificate, key in listens:
+        lines += ["[[listen]]", f"address = 'unix:/{len(lines)}'"]
+        lines += [f"certificate = '{certificate}'", f"key = '{key}'"]
+    lines += ["[admin]", "address = ':1'", f"token_file = '{tmp_path / 'token'}'"]
+    lines += ["[[route]]", "origins = ['ws://a']"]
+    file = tmp_path / "x.toml"
+    file.write_text("\n".join(lines))
+    done = run("check", "-c", str(file))
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        f"{file}:1: access_log: cannot write {tmp_path / 'nowhere' / 'log'}: No such file or directory",
+        f"{file}:5: listen[0].key: cannot be used: No such file or directory",
+        f"{file}:8: listen[1].certificate: cannot be used: the key belongs to another certificate",
+        f"{file}:12: listen[2].certificate: cannot be used: there is no certificate, or no key, in PEM",
+        f"{file}:20: admin.token_file: a file that can be read: No such file or directory",
+    ]
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (("check", "-c", "nowhere.toml"), 1, "nowhere.toml: cannot be read: No such file or directory"),
-        (("serve", "-c", "nowhere.toml"), 1, "nowhere.toml: cannot be read"),
-        (("proxy", "http://x"), 2, "expected ws://host:port"),
-        (("proxy", "ws://x", "--listen", "nowhere"), 2, "expected host:port"),
+        (("serve", "-c", "nowhere.toml"), 1, "`edgews serve --help` has an example"),
+        (("proxy", "http://x"), 2, "edgews proxy: ORIGIN: expected ws://host:port"),
+        (("proxy", "ws://x", "--listen", "nowhere"), 2, "edgews proxy: --listen: expected host:port"),
         (("proxy", "ws://x", "--listen", "192.0.2.1:1"), 2, "cannot listen"),
+        (
+            ("proxy", "ws://x", "--listen", "127.0.0.1:0", "--admin", "unix:/nowhere/x"),
+            2,
+            "cannot listen at the admin address unix:/nowhere/x: No such file or directory",
+        ),
         (("proxy", "ws://x", "--access-log", "/nowhere/x"), 2, "cannot write /nowhere/x"),
     ],
 )

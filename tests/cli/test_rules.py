@@ -114,6 +114,7 @@ def test_what_is_wrong_is_said(files: Path) -> None:
     )
     done = run("rules", "test", str(files / "none.json"), "-c", str(files / "none.toml"))
     assert (done.returncode, b"none.toml: cannot be read" in done.stderr) == (2, True)
+    assert b"none.json: cannot be read" in done.stderr
 
 
 def test_without_pydantic() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edgews.cli.screen import bars, rate, screen, size, spell, summary, summary_head
 from edgews.cli.top import joined
+from edgews.edge.analytics.pressure import Pressure
 from edgews.edge.analytics.reports import since
 from tests.edge.analytics.happenings import Happening, Process, happenings
 
@@ -65,8 +66,14 @@ def test_it_fits_whatever_has_happened(happened: list[Happening], width: int, he
             series = joined(series, since(report, end, 0.0)["series"])
             end = report["series"]["end"]
             assert series == report["series"]
-    report = process.report(now)
+    report = process.report(now, keys={"calm": (0, 3, 10), "busy": (2, 9, 10), "full": (0, 10, 10)})
+    report["limiters"] = Pressure().look(report)
     lines = screen(report, [], width=width, height=height)
     assert len(lines) <= height
     assert all(sum(len(text) for text, _ in line) <= width for line in lines)
+    full = "\n".join("".join(text for text, _ in line) for line in screen(report, [], width=200, height=99))
+    assert [
+        full.find(f"  {state} ") < full.find(name)
+        for state, name in zip(("limits", "ok", "full"), ("busy", "calm", "full"), strict=True)
+    ] == [True] * 3
     assert len(summary(report, "12:00:00")) >= len(summary_head())

@@ -17,7 +17,7 @@ from edgews.edge.analytics.listing import KEYS
 from tests import wire
 from tests.cli.process import Terminal, command, output_of, run
 from tests.edge.admin.serving import TOKEN, Admin, admin
-from tests.edge.harness import Origin, Running, running, tunnel
+from tests.edge.harness import Authority, Origin, Running, running, tunnel
 from tests.raw import TIMEOUT, Raw
 
 SHOWN = ("edgews gateway", "one process", "max_connections", "example.com/chat", "Sec-WebSocket-Version")
@@ -127,6 +127,26 @@ def test_a_unix_socket_will_do(gateway: Running, tmp_path: Path) -> None:
         assert run("top", "--once", address).returncode == 0
         ray = gateway.last("open")["ray"]
         assert run("doctor", "--ray", ray, "--admin", address).returncode == 0
+
+
+def test_over_tls(gateway: Running, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    files = {name: path for name, path in authority.listen().items() if name != "address"}
+    with admin(gateway, **files) as found:
+        assert found.url.startswith("https://")
+        trust = {"SSL_CERT_FILE": str(authority.trust)}
+        assert run("top", "--once", found.url, **trust).returncode == 0
+        ray = gateway.last("open")["ray"]
+        assert run("doctor", "--ray", ray, "--admin", found.url, **trust).returncode == 0
+        for strange in (("top", "--once", found.url), ("doctor", "--ray", ray, "--admin", found.url)):
+            done = run(*strange, SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+            assert done.returncode == 2
+            assert b"is not trusted" in done.stderr
+            assert b"SSL_CERT_FILE" in done.stderr
+        # Without TLS there is no answer, and no traceback either.
+        done = run("top", "--once", f"127.0.0.1:{found.port}")
+        assert done.returncode == 2
+        assert b"Traceback" not in done.stderr
 
 
 def test_the_doctor_has_to_be_told_what_to_look_at() -> None:

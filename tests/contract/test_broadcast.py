@@ -30,6 +30,26 @@ async def test_everyone_gets_it(d: Driver, compression: PerMessageDeflate | None
                 assert await d.recv(ws, PATIENCE) == message
 
 
+async def test_connections_are_those_that_are_open_in_the_order_in_which_they_came(d: Driver) -> None:
+    theirs: list[Any] = []
+
+    async def keep(ws: Any) -> None:
+        theirs.append(ws)
+        async for _ in d.messages(ws):
+            pass
+
+    async with d.serving(keep) as server, contextlib.AsyncExitStack() as stack:
+        assert server.server.connections == set()
+        for count in range(10):
+            await stack.enter_async_context(d.connecting(server.uri()))
+            await d.until(lambda count=count: len(theirs) > count)
+        found = server.server.connections
+        assert list(found) == theirs
+        await stack.aclose()
+        await d.until(lambda: not server.server.connections)
+        assert len(found) == 10, "it is a copy"
+
+
 async def test_a_handler_tells_everyone(d: Driver) -> None:
     """From within the read that brought the message, too."""
 

@@ -23,7 +23,7 @@ from edgews.edge.config.policies import (
     TokensTable,
 )
 from edgews.edge.config.tables import Config, Listen, Route
-from edgews.edge.policy.actions import Block, Close, RequireToken
+from edgews.edge.policy.actions import Block, Close, RequireToken, Sender
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/gateway.md").read_text(encoding="utf-8")
@@ -43,17 +43,22 @@ TABLES: dict[str, type[BaseModel]] = {
 }
 TABLES_OF_THE_FILE = {prefix.removesuffix(".") for prefix in TABLES} - {"connections.all"} | {"lists"}
 # Not there is what they are by default, too.
-OPTIONAL = {"admin.token_file", "admin.token_env", "listen.certificate", "listen.key"} | {
-    f"{table}.{key}"
-    for table, keys in (
-        ("list", ("networks", "networks_file", "texts", "texts_file")),
-        ("token_key", ("secret_file", "secret_env")),
-        ("rule", ("body", "limiter", "reason")),
-    )
-    for key in keys
-}
+OPTIONAL = (
+    {"admin.token_file", "admin.token_env", "admin.certificate", "admin.key"}
+    | {"listen.certificate", "listen.key"}
+    | {
+        f"{table}.{key}"
+        for table, keys in (
+            ("list", ("networks", "networks_file", "texts", "texts_file")),
+            ("token_key", ("secret_file", "secret_env")),
+            ("rule", ("body", "limiter", "reason")),
+        )
+        for key in keys
+    }
+)
 # What a rule does not say, its action does.
 OF_ACTIONS = {"rule.status": Block().status, "rule.code": Close().code, "rule.keys": RequireToken().keys}
+OF_ACTIONS |= {"rule.sender": Sender.CLIENT.value}
 # What the table says in words.
 WORDS = {"": PydanticUndefined, "off": None, "the system's": None, "the same": None}
 WORDS |= {"host and path": "", "every host": None, "no limit": None, "none": None}

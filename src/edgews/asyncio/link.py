@@ -14,14 +14,15 @@ from edgews.client import ClientConnection
 from edgews.errors import StateError
 from edgews.frames import CloseCode
 from edgews.limits import Timeouts
-from edgews.messages import PreparedMessage
+from edgews.messages import BytesLike, PreparedMessage
 from edgews.server import ServerConnection
 from edgews.states import State, Transport
 from edgews.timers import ASAP
 
-# At most so many frames go out in one write, and none behind one of more than so many bytes.
+# At most so many frames go out in one write, and none behind one of more than so many bytes. From there on,
+# two pieces for a transport cost less than a copy.
 _CORKED = 64
-_LARGE = 16384
+LARGE = 16384
 
 
 # For a timer that shall not run, where asyncio takes None for its own default (seconds).
@@ -56,6 +57,7 @@ class Link(asyncio.Protocol):
         "_due",
         "_ended",
         "_engine",
+        "_gathers",
         "_loop",
         "_reading",
         "_stall",
@@ -83,6 +85,8 @@ class Link(asyncio.Protocol):
         self._taken = False
         self._ended = False
         self._reading = True
+        # The transport takes pieces without copying them, and minds how much waits.
+        self._gathers = False
         # What goes out in one write at the end of a read, None outside of it.
         self._corked: list[bytes] | None = None
 
@@ -93,6 +97,9 @@ class Link(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         if not self._transport.can_write_eof():
             self._conn.cannot_half_close()
+        # Those of asyncio itself join the pieces, or in some versions forget to say when they are full
+        # (CVE-2024-12254).
+        self._gathers = type(transport).__module__.startswith("uvloop.")
         self._advance()
 
     def pause_writing(self) -> None:
@@ -138,8 +145,23 @@ class Link(asyncio.Protocol):
             return
         self._corked.append(data)
         # So that the transport sees what piles up, and says when it is too much.
-        if len(self._corked) == _CORKED or len(data) > _LARGE:
+        if len(self._corked) == _CORKED or len(data) > LARGE:
             self._uncork()
+
+    def _send_large(self, message: str | BytesLike, compress: bool | None) -> bytes:
+        """Send a message of more than `LARGE` bytes without a copy, if that is possible.
+
+        Returns:
+            What is still to be written: all of it, or nothing.
+        """
+        transport = self._transport
+        if not self._gathers or transport is None or self._corked is not None or self._drained is not None:
+            return self._conn.send(message, compress=compress)
+        header, payload = self._conn.send_parts(message, compress=compress)
+        if not payload or self._ended:
+            return header
+        transport.writelines((header, payload))
+        return b""
 
     def _uncork(self) -> None:
         """Write what was put aside in this read."""

@@ -14,7 +14,7 @@ from edgews.server import ServerConnection
 from edgews.serving import FAILED
 from edgews.states import State
 
-from .link import Link
+from .link import LARGE, Link
 
 _log = logging.getLogger("edgews.asyncio")
 
@@ -81,6 +81,8 @@ class WebSocketProtocol(Link):
         """
         if isinstance(message, PreparedMessage):
             self._put(self._conn.send_prepared(message, compress=compress))
+        elif len(message) > LARGE:
+            self._put(self._send_large(message, compress))
         else:
             self._put(self._conn.send(message, compress=compress))
 

@@ -30,7 +30,7 @@ from edgews.server import ServerConnection
 from edgews.states import State
 from edgews.status import Status
 
-from .link import Link
+from .link import LARGE, Link
 from .waiter import Waiter
 
 _log = logging.getLogger("edgews.asyncio")
@@ -212,8 +212,10 @@ class WebSocket(Link, Status):
         try:
             if isinstance(message, PreparedMessage):
                 data = self._conn.send_prepared(message, compress=compress)
+            # An iterable is none of these, and raises.
+            elif len(message) > LARGE:  # type: ignore[arg-type]
+                data = self._send_large(message, compress)  # type: ignore[arg-type]
             else:
-                # An iterable is none of these, and raises.
                 data = self._conn.send(message, compress=compress)  # type: ignore[arg-type]
         except StateError:
             if self._fragments is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import sys
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -29,7 +30,7 @@ class AdminClient:
     """Asks an admin address.
 
     Args:
-        address: host:port, unix:/path, or the URL of the page.
+        address: host:port, unix:/path, or the URL of the page; with https:// it is asked over TLS.
         token_file: a file with the token; without one, the environment may have it.
 
     Raises:
@@ -37,11 +38,13 @@ class AdminClient:
     """
 
     def __init__(self, address: str, token_file: Path | None) -> None:
-        text = address.removeprefix("http://").rstrip("/")
+        text = address.removeprefix("http://").removeprefix("https://").rstrip("/")
+        # Whom to trust is what the system says, or SSL_CERT_FILE.
+        self._tls = ssl.create_default_context() if address.startswith("https://") else None
         self._path = text.removeprefix("unix:") if text.startswith("unix:") else None
         host, _, port = text.rpartition(":")
         if self._path is None and not (host and port.isdecimal() and int(port) < 65536):
-            raise AdminError(f"{address} is no address; write host:port or unix:/path")
+            raise AdminError(f"{address} is no address; write host:port, https://host:port or unix:/path")
         self.address = address
         self._host = "localhost" if self._path is not None else text
         self._place = (host.strip("[]"), int(port)) if self._path is None else None
@@ -58,7 +61,7 @@ class AdminClient:
             AdminError: it cannot be had.
         """
         connection = HTTPConnection(self._host)
-        connection.sock = self._connect()
+        connection.sock = self._secured(self._connect())
         try:
             connection.request("GET", path, headers={"Host": self._host, **dict(self._fields)})
             response = connection.getresponse()
@@ -80,7 +83,9 @@ class AdminClient:
             AdminError: it cannot be had.
         """
         try:
-            return connect(f"ws://{self._host}/live", sock=self._connect(), headers=self._fields)
+            scheme = "ws" if self._tls is None else "wss"
+            uri = f"{scheme}://{self._host}/live"
+            return connect(uri, sock=self._connect(), ssl=self._tls, headers=self._fields)
         except InvalidHandshake as error:
             if error.response is None:
                 raise AdminError(f"{self.address}: {error}") from None
@@ -88,7 +93,22 @@ class AdminClient:
                 error.response.status, error.response.body.decode("utf-8", "replace")
             ) from None
         except OSError as error:
-            raise AdminError(f"{self.address}: {error}") from None
+            raise self._unusable(error) from None
+
+    def _secured(self, sock: socket.socket) -> socket.socket:
+        if self._tls is None or self._place is None:
+            return sock
+        try:
+            return self._tls.wrap_socket(sock, server_hostname=self._place[0])
+        except OSError as error:
+            sock.close()
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> AdminError:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            how = "SSL_CERT_FILE=FILE in the environment names a file with whom to trust"
+            return AdminError(f"{self.address} is not trusted: {error.verify_message}\n  {how}.")
+        return AdminError(f"{self.address}: {error}")
 
     def _connect(self) -> socket.socket:
         try:
@@ -105,7 +125,7 @@ class AdminClient:
         except OSError as error:
             raise AdminError(
                 f"no gateway answers at {self.address}: {error.strerror or error}\n"
-                "  The address is the one of [admin] in its configuration."
+                "  It is that of [admin] in the gateway's file, or of `edgews proxy --admin`."
             ) from None
 
     def _refused(self, status: int, body: str) -> AdminError:

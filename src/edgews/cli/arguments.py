@@ -77,6 +77,12 @@ examples:
 
 _SERVE_EXAMPLES = """\
 example of a file:
+  workers = "auto"                          # a process for each core
+  control = "/run/edgews/control.sock"      # for `edgews reload` and `edgews serve --takeover`
+
+  [admin]
+  address = "127.0.0.1:9901"                # the live page, /metrics, `edgews top`
+
   [[listen]]
   address = "0.0.0.0:443"
   certificate = "/etc/edgews/cert.pem"
@@ -87,9 +93,6 @@ example of a file:
   path = "/chat"
   origins = ["ws://127.0.0.1:9000", "unix:/run/chat.sock"]
   max_message_size = 65536
-
-  workers = "auto"                          above the tables: a process for each core
-  control = "/run/edgews/control.sock"      for `edgews reload` and `edgews serve --takeover`
 
 SIGTERM and Ctrl-C close all connections with 1001 and stop, a second one stops at once. SIGHUP reads the file
 again, SIGUSR1 opens the access log again. docs/gateway.md has all keys.

@@ -17,6 +17,7 @@ examples:
   edgews top                                   the gateway of this machine, at {DEFAULT_ADDRESS}
   edgews top --sort bytes --match /chat        connections of a path, the busiest first
   edgews top --once unix:/run/edgews-admin.sock
+  edgews top https://gateway.example.com:9901  over TLS; SSL_CERT_FILE says whom to trust
   edgews top --json --once | jq .report.counters
   edgews top | tee log                         a line for each second
 
@@ -46,7 +47,7 @@ def add_top(commands: Any) -> None:
         nargs="?",
         default=DEFAULT_ADDRESS,
         metavar="ADDRESS",
-        help="host:port or unix:/path of the admin address (default: %(default)s)",
+        help="host:port, https://host:port or unix:/path of the admin address (default: %(default)s)",
     )
     _token(command)
     command.add_argument("--once", action="store_true", help="show it once and end")
@@ -70,7 +71,7 @@ def add_ray(command: argparse.ArgumentParser) -> None:
         "--admin",
         default=DEFAULT_ADDRESS,
         metavar="ADDRESS",
-        help="with --ray: host:port or unix:/path of the admin address (default: %(default)s)",
+        help="with --ray: the admin address, as in edgews top (default: %(default)s)",
     )
     _token(command)
 

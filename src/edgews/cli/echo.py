@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from importlib.resources import files
+from types import FrameType
 from typing import Any, Final
 
 from edgews.cli.rules import RULES, Breaker
@@ -96,8 +97,7 @@ def run(host: str, port: int, *, adapter: str, deflate: bool, max_size: int | No
         ready=ready,
     )
     echo.breaker.address = address
-    # All adapters know what to do at Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    _let_sigterm_stop()
     # The first one stops the server. A second one does not wait for the clients' answers, and a third one is
     # too late to matter.
     with suppress(KeyboardInterrupt):
@@ -106,6 +106,21 @@ def run(host: str, port: int, *, adapter: str, deflate: bool, max_size: int | No
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("stopped.", flush=True)
     return 0
+
+
+def _let_sigterm_stop() -> None:
+    """Have SIGTERM do what Ctrl-C does, for all adapters know what to do then."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and hasattr(signal, "pthread_sigmask"):
+        # A shell has started us in the background: Ctrl-C goes on to be none of our business.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, frame)
+
+    signal.signal(signal.SIGTERM, terminate)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
+from typing import Final
 
 from edgews.cli.console import shown
 from edgews.outcomes import InvalidHandshake
+
+# What a gateway calls the request, unless its file says otherwise.
+RAY_FIELD: Final = "X-Edgews-Ray"
+_MAX_RAY: Final = 64
 
 
 def explain(error: Exception) -> str:
@@ -15,7 +20,9 @@ def explain(error: Exception) -> str:
         case InvalidHandshake(cause=cause, response=response):
             header = f" (header {cause.header})" if cause.header else ""
             body = "" if response is None else shown(response.body.decode("utf-8", "replace").strip()[:200])
-            return f"{shown(str(cause))}{header}" + (f"\n  {body}" if body else "")
+            said = f"{shown(str(cause))}{header}" + (f"\n  {body}" if body else "")
+            ray = None if response is None else response.headers.get(RAY_FIELD)
+            return said if ray is None else f"{said}\n  Why: edgews doctor --ray {shown(ray[:_MAX_RAY])}"
         case ssl.SSLCertVerificationError():
             return (
                 f"the server's certificate is not acceptable: {error.verify_message}\n"

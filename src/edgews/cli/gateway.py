@@ -11,6 +11,16 @@ from typing import Any, Final
 _NEEDED: Final = ("pydantic", "prometheus_client")
 
 
+# What of the configuration each argument of `edgews proxy` is.
+_ARGUMENTS: Final = {
+    "route[0].origins[0]": "ORIGIN",
+    "listen[0].address": "--listen",
+    "access_log": "--access-log",
+    "workers": "--workers",
+    "admin.address": "--admin",
+}
+
+
 def proxy(origin: str, listen: str, *, access_log: str, workers: int | str, admin: str | None) -> int:
     """Relay to one origin until Ctrl-C or SIGTERM; return the exit code."""
     if not _available("proxy"):
@@ -31,7 +41,8 @@ def proxy(origin: str, listen: str, *, access_log: str, workers: int | str, admi
     try:
         config = source.config()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        for fault in error.faults:
+            print(f"edgews proxy: {_ARGUMENTS.get(fault.key, fault.key)}: {fault.expected}", file=sys.stderr)
         return 2
     return run("proxy", source, config)
 
@@ -48,7 +59,7 @@ def serve(config: Path, *, takeover: bool) -> int:
         source = read_source(config)
         loaded = source.config()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error, config)
         return 1
     if takeover and loaded.control == "off":
         print(f"edgews serve: {config} names no control socket, over which to take over", file=sys.stderr)
@@ -93,15 +104,25 @@ def check(config: Path) -> int:
         return 2
     from edgews.edge.config.faults import ConfigError
     from edgews.edge.config.file import load_config
-    from edgews.edge.gateway.prepare import prepare
+    from edgews.edge.process.trial import rehearse
 
     try:
-        prepare(load_config(config))
+        rehearse(load_config(config))
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        complain(error, config)
         return 1
     print(f"{config}: nothing is wrong")
     return 0
+
+
+def complain(error: Exception, config: Path) -> None:
+    """Say what is wrong with a file, or how to come by one."""
+    print(error, file=sys.stderr)
+    if not config.exists():
+        print(
+            "  -c FILE names the file; `edgews serve --help` has an example, and `edgews proxy` needs none.",
+            file=sys.stderr,
+        )
 
 
 def _available(command: str) -> bool:

@@ -41,7 +41,8 @@ def summary(report: Report, clock: str) -> str:
 
 def screen(report: Report, rows: Sequence[Mapping[str, Any]], *, width: int, height: int) -> list[Line]:
     """Return all there is to see, as much as fits."""
-    lines = [*_head(report, width), *_closes(report), *_refusals(report), *_limits(report), *_origins(report)]
+    lines = [*_head(report, width), *_closes(report), *_refusals(report), *_limits(report)]
+    lines += [*_limiters(report), *_origins(report)]
     lines.append([])
     lines.append(
         [(COLUMNS.format("client", "host and path", "route", "open for", "messages", "bytes", "ping"), "dim")]
@@ -152,6 +153,23 @@ def _limits(report: Report) -> list[Line]:
         used = f"{limit['count']:,} of {limit['soft']:,}"
         lines.append(
             [(f"  {limit['state']:<6}", _TONES.get(limit["state"], "")), (f"{used:>20}  {name}", "")]
+        )
+    return lines
+
+
+def _limiters(report: Report) -> list[Line]:
+    lines: list[Line] = [[], [("rate limits", "strong")]] if report["limiters"] else []
+    for one in report["limiters"]:
+        full = one["keys"] >= one["max_keys"]
+        state, tone = ("full", "bad") if full else ("limits", "warning") if one["limited"] else ("ok", "good")
+        lines.append(
+            [
+                (f"  {state:<6}", tone),
+                (f"{one['limited']:>12,} limited  {shown(one['name'])}", ""),
+                (f"  allowed {one['allowed']:,} ({rate(one['allowed_rate'])}/s)", "dim"),
+                (f"  refused {one['refused']:,} ({rate(one['refused_rate'])}/s)", "dim"),
+                (f"  {one['keys']:,} of {one['max_keys']:,} keys", "dim"),
+            ]
         )
     return lines
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .console import show, shown
+from .gateway import complain
 
 if TYPE_CHECKING:
     from edgews.edge.config.tables import Config, Route
@@ -33,10 +34,18 @@ def rules(action: str, request: Path, config: Path, as_json: bool) -> int:
     from edgews.edge.config.file import load_config
     from edgews.edge.config.trial import load_trial
 
+    trial: Trial | None = None
     try:
-        report = _try(load_config(config), load_trial(request))
+        trial = load_trial(request)
     except ConfigError as error:
         print(error, file=sys.stderr)
+    try:
+        loaded = load_config(config)
+        if trial is None:
+            return 2
+        report = _try(loaded, trial)
+    except ConfigError as error:
+        complain(error, config)
         return 2
     if as_json:
         print(json.dumps(report, indent=2))

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from time import monotonic
 
 from edgews.client import ClientConnection
+from edgews.errors import LocalProtocolError
 from edgews.events import Cause, CauseKind, Disconnected, Side
 from edgews.fragments import new_session
 from edgews.frames import CloseCode
@@ -25,6 +27,9 @@ from edgews.timers import ASAP
 
 from .poller import Poller
 from .streams import Stream
+
+# The cause of an end that follows from such an interruption.
+INTERRUPTED = "an exception from outside, such as Ctrl-C, interrupted the encoding of a message"
 
 
 class Pump:
@@ -40,6 +45,8 @@ class Pump:
         self._changed = threading.Condition(self._lock)
         self._session = new_session(conn, self._changed.notify_all)
         self._aborted = False
+        # A handler of a signal has raised while the engine was at work.
+        self._interrupted = False
         # The peer's half of the stream has ended; nothing is left of the stream.
         self._eof = False
         self._gone = False
@@ -73,6 +80,8 @@ class Pump:
         try:
             while True:
                 with self._lock:
+                    if self._interrupted:
+                        return
                     deadline = self._step(monotonic())
                     if session.closed is not None or self._is_dead:
                         return
@@ -82,8 +91,9 @@ class Pump:
         finally:
             with self._lock:
                 if session.closed is None and not self._is_dead:
-                    # Only a defect leads here; nobody shall wait for what cannot come.
-                    cause = Cause(CauseKind.FAILED, Side.LOCAL, "the thread of the connection has died")
+                    # Else only a defect leads here; nobody shall wait for what cannot come.
+                    detail = INTERRUPTED if self._interrupted else "the thread of the connection has died"
+                    cause = Cause(CauseKind.FAILED, Side.LOCAL, detail)
                     session.closed = Disconnected(CloseCode.ABNORMAL_CLOSURE, "", False, cause)
                 self._gone = True
                 self._stream.close()
@@ -149,10 +159,33 @@ class Pump:
 
     # Under the lock, on any thread
 
-    def _write(self, data: bytes) -> None:
-        self._stream.write(data)
-        if self._stream.broken or (self._stream.wants_write and not self._watched[1]):
+    def _write(self, encode: Callable[[], bytes]) -> None:
+        """Write what the engine encodes.
+
+        Where the handler of a signal raises within the engine, as that of Ctrl-C does, nobody knows what the
+        peer has to get next, and the connection ends. That is rare, for a message is encoded in microseconds;
+        writing it takes longer, and then the stream keeps to the byte.
+
+        Raises:
+            LocalProtocolError, TypeError: what `encode` refuses.
+        """
+        try:
+            self._stream.put(encode())
+        except (LocalProtocolError, TypeError):
+            raise
+        except BaseException:
+            self._interrupted = True
+            self._stream.abandon()
             self._poller.wake()
+            raise
+        try:
+            self._stream.flush()
+            if self._stream.broken or (self._stream.wants_write and not self._watched[1]):
+                self._poller.wake()
+        except BaseException:
+            # The thread goes on where this one was interrupted.
+            self._poller.wake()
+            raise
 
     def _flush(self) -> None:
         """Write what waits, and end our stream when it is time. RFC 6455 §7.1.1."""
@@ -161,7 +194,8 @@ class Pump:
             stream.flush()
         # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
         if not stream.pending:
-            stream.write(self._conn.data_to_send())
+            stream.put(self._conn.data_to_send())
+            stream.flush()
         if not stream.pending:
             state = self._conn.transport
             # TLS has an end of its own to say.

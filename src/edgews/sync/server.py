@@ -7,7 +7,7 @@ import math
 import socket
 import ssl as tls
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -63,11 +63,11 @@ class Server:
         self._poller = Poller(sock)
 
     @property
-    def connections(self) -> set[WebSocket]:
-        """The connections that are open now; a copy, made for `broadcast`."""
+    def connections(self) -> Set[WebSocket]:
+        """The connections that are open now, in the order in which they came; a copy, for `broadcast`."""
         with self._changed:
             found = [ws for ws in self._threads.values() if ws is not None]
-        return {ws for ws in found if ws._session.opened and ws.closed is None}
+        return dict.fromkeys(ws for ws in found if ws._session.opened and ws.closed is None).keys()
 
     def serve_forever(self) -> None:
         """Accept connections until `shutdown` is called, on this thread.

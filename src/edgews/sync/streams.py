@@ -10,10 +10,33 @@ from __future__ import annotations
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TypeAlias
 
 # Bytes asked of the kernel at once, and given to TLS at once: four of its records.
 READ_SIZE = 65536
+
+# Bytes to send, and what a call has taken of them without anybody having looked yet: one number or none.
+_Entry: TypeAlias = "tuple[bytes | memoryview, list[int]]"
+
+
+def _note(taken: list[int], call: Callable[[bytes | memoryview], int], data: bytes | memoryview) -> None:
+    """Add to a list what a call returns, and be interrupted before both or behind both."""
+    taken.extend(map(call, (data,)))
+
+
+def _waiting(queue: deque[_Entry]) -> int:
+    return sum(len(data) - sum(taken) for data, taken in queue)
+
+
+def _advance(queue: deque[_Entry]) -> None:
+    """Go on behind what was taken of the first entry."""
+    data, taken = queue[0]
+    if taken[0] == len(data):
+        queue.popleft()
+    else:
+        queue[0] = (memoryview(data)[taken[0] :], [])
 
 
 class Stream:
@@ -30,7 +53,7 @@ class Stream:
             # A message goes out in one piece, and shall not wait for the answer to the one before.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
-        self._queue: deque[memoryview] = deque()
+        self._queue: deque[_Entry] = deque()
         self._ending = False
         self._ended = False
         # Nothing can be written any more. What came before that can still be read.
@@ -46,7 +69,7 @@ class Stream:
     @property
     def buffered(self) -> int:
         """How many bytes wait to be written."""
-        return sum(map(len, self._queue))
+        return _waiting(self._queue)
 
     @property
     def wants_write(self) -> bool:
@@ -63,11 +86,10 @@ class Stream:
             self._fail(error)
             return b""
 
-    def write(self, data: bytes) -> None:
-        """Queue bytes, and write as much as the socket takes now."""
+    def put(self, data: bytes) -> None:
+        """Queue bytes for `flush`."""
         if data and not self.broken:
-            self._queue.append(memoryview(data))
-            self.flush()
+            self._queue.append((data, []))
 
     def flush(self) -> None:
         """Write as much as the socket takes now."""
@@ -81,19 +103,23 @@ class Stream:
             self._ending = True
             self.flush()
 
+    def abandon(self) -> None:
+        """Write nothing more: what should come next is lost."""
+        self.broken = True
+        self._queue.clear()
+
     def close(self) -> None:
         """Give the descriptor back."""
         self.sock.close()
 
-    def _send_queue(self, queue: deque[memoryview]) -> None:
+    def _send_queue(self, queue: deque[_Entry]) -> None:
         try:
             while queue:
-                sent = self.sock.send(queue[0])
-                self.bytes_written += sent
-                if sent == len(queue[0]):
-                    queue.popleft()
-                else:
-                    queue[0] = queue[0][sent:]
+                data, taken = queue[0]
+                if not taken:
+                    _note(taken, self.sock.send, data)
+                    self.bytes_written += taken[0]
+                _advance(queue)
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
@@ -108,8 +134,7 @@ class Stream:
 
     def _fail(self, error: OSError) -> None:
         self.error = self.error or error
-        self.broken = True
-        self._queue.clear()
+        self.abandon()
 
 
 class TlsStream(Stream):
@@ -134,7 +159,7 @@ class TlsStream(Stream):
             self._incoming, self._outgoing, server_side=server_side, server_hostname=server_hostname
         )
         # What is encrypted and waits for the socket; `_queue` waits to be encrypted.
-        self._records: deque[memoryview] = deque()
+        self._records: deque[_Entry] = deque()
         self._shaken = False
         self._notified = False
 
@@ -149,7 +174,7 @@ class TlsStream(Stream):
 
     @property
     def buffered(self) -> int:
-        return sum(map(len, self._records)) + sum(map(len, self._queue))
+        return _waiting(self._records) + _waiting(self._queue)
 
     @property
     def wants_write(self) -> bool:
@@ -197,17 +222,17 @@ class TlsStream(Stream):
         """Encrypt a slice of the queue, unless records wait; say whether records wait now."""
         try:
             if self._queue and self._shaken and not self._records:
-                taken = self._tls.write(self._queue[0][:READ_SIZE])
-                if taken == len(self._queue[0]):
-                    self._queue.popleft()
-                else:
-                    self._queue[0] = self._queue[0][taken:]
+                data, taken = self._queue[0]
+                if not taken:
+                    _note(taken, self._tls.write, memoryview(data)[:READ_SIZE])
+                _advance(self._queue)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as error:
             self._fail(error)
         if self._outgoing.pending:
-            self._records.append(memoryview(self._outgoing.read()))
+            # As with `_note`: they are in one of the two places at any time.
+            self._records.extend(zip(map(self._outgoing.read, (-1,)), ([],), strict=True))
         return bool(self._records)
 
     def _end(self) -> None:
@@ -221,6 +246,6 @@ class TlsStream(Stream):
             self._tls.unwrap()
         self.flush()
 
-    def _fail(self, error: OSError) -> None:
-        super()._fail(error)
+    def abandon(self) -> None:
+        super().abandon()
         self._records.clear()

@@ -159,15 +159,14 @@ class WebSocket(Pump, Status):
         with self._lock:
             if self._stream.broken:
                 raise self._wait_closed()
-            try:
-                data = session.send_ping(payload)
-            except StateError:
-                raise self._wait_closed() from None
             start = monotonic()
-            # The engine measures the latency as well, and has to know the time for that.
-            session.handle_timeout(start)
             try:
-                self._write(data)
+                try:
+                    self._write(partial(session.send_ping, payload))
+                except StateError:
+                    raise self._wait_closed() from None
+                # The engine measures the latency as well, and has to know the time for that.
+                session.handle_timeout(start)
                 self._poller.wake()
                 ended = self._changed.wait_for(
                     lambda: session.pings[payload] or self._stream.broken or session.closed is not None,
@@ -178,7 +177,7 @@ class WebSocket(Pump, Status):
                     session.handle_timeout(end)
                     return end - start
             finally:
-                del session.pings[payload]
+                session.pings.pop(payload, None)
             if ended:
                 raise self._wait_closed()
             raise TimeoutError(f"no Pong within {timeout} s")
@@ -235,7 +234,7 @@ class WebSocket(Pump, Status):
             if self._stream.pending:
                 return SLOW
             try:
-                self._write(self._conn.send_prepared(message, compress=compress))
+                self._write(partial(self._conn.send_prepared, message, compress=compress))
             except StateError:
                 return CLOSED
             return YES
@@ -244,7 +243,7 @@ class WebSocket(Pump, Status):
         """Fail the connection, if it is open."""
         with self._lock:
             if self._conn.state is State.OPEN:
-                self._write(self._conn.fail(code, reason))
+                self._write(partial(self._conn.fail, code, reason))
                 self._poller.wake()
 
     # What `connect` and `serve` call
@@ -252,7 +251,7 @@ class WebSocket(Pump, Status):
     def _start_close(self, code: int, reason: str = "") -> None:
         with self._lock:
             if self._session.opened and self._conn.state is State.OPEN:
-                self._write(self._conn.send_close(code, reason))
+                self._write(partial(self._conn.send_close, code, reason))
             self._session.leave()
             self._poller.wake()
 
@@ -261,7 +260,7 @@ class WebSocket(Pump, Status):
         with self._lock:
             try:
                 # Not for a plain HTTP request, which is answered with 426.
-                self._write(self._session.accept(subprotocol, ()))
+                self._write(partial(self._session.accept, subprotocol, ()))
             except StateError:
                 # The client has gone, or its time is up.
                 return False
@@ -273,9 +272,8 @@ class WebSocket(Pump, Status):
         with self._lock:
             # A StateError: the client has gone, or its time is up.
             with suppress(StateError):
-                self._write(
-                    self._server().reject(response.status, headers=response.headers, body=response.body)
-                )
+                reject = self._server().reject
+                self._write(partial(reject, response.status, headers=response.headers, body=response.body))
             self._poller.wake()
         self._join()
 
@@ -365,17 +363,16 @@ class WebSocket(Pump, Status):
         """Write what `encode` returns; under the lock."""
         self._wait_written()
         try:
-            data = encode()
+            self._write(encode)
         except StateError:
             raise self._wait_closed() from None
-        self._write(data)
         self._wait_written()
 
     def _end_pieces(self) -> None:
         with self._lock:
             self._in_pieces = False
             if self._conn.sending_fragments and self._conn.state is State.OPEN:
-                self._write(self._conn.fail(CloseCode.INTERNAL_ERROR, UNFINISHED))
+                self._write(partial(self._conn.fail, CloseCode.INTERNAL_ERROR, UNFINISHED))
                 self._poller.wake()
             self._changed.notify_all()
 

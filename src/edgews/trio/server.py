@@ -6,7 +6,7 @@ import logging
 import math
 import socket
 import ssl as tls
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from inspect import isawaitable
 from types import TracebackType
 from typing import Any
@@ -108,9 +108,10 @@ class serve:
         self._closed = trio.Event()
 
     @property
-    def connections(self) -> set[WebSocket]:
-        """The connections that are open now; a copy."""
-        return {ws for ws in self._connections if ws._session.opened and ws.closed is None}
+    def connections(self) -> Set[WebSocket]:
+        """The connections that are open now, in the order in which they came; a copy, for `broadcast`."""
+        found = (ws for ws in self._connections if ws._session.opened and ws.closed is None)
+        return dict.fromkeys(found).keys()
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed."""

@@ -12,6 +12,7 @@ from edgews.edge.admin.answers import Asked
 from edgews.edge.admin.local import Local
 from edgews.edge.admin.server import AdminServer
 from edgews.edge.config.file import check_values
+from edgews.edge.config.tables import Config
 from edgews.sync import WebSocket, connect
 from tests.edge.harness import Running
 from tests.raw import TIMEOUT
@@ -22,8 +23,9 @@ TOKEN = "0123456789abcdef"
 class Admin:
     """Asks an admin address as a program does."""
 
-    def __init__(self, server: AdminServer) -> None:
+    def __init__(self, server: AdminServer, config: Config) -> None:
         self.server = server
+        self.config = config
         self.url = server.addresses[0]
         # None of a Unix socket.
         port = self.url.rstrip("/").rpartition(":")[2]
@@ -82,7 +84,7 @@ def admin(gateway: Running, reloaded: list[str] | None = None, **values: Any) ->
     )
     server = gateway.call(start())
     try:
-        yield Admin(server)
+        yield Admin(server, config)
     finally:
         gateway.call(server.close())
 

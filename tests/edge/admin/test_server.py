@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from edgews.edge.config.faults import ConfigError
 from edgews.outcomes import InvalidHandshake
 from edgews.sync import connect
 from tests import wire
-from tests.edge.harness import Origin, Running, eventually, running, tunnel
+from tests.edge.harness import Authority, Origin, Running, eventually, running, tunnel
 from tests.raw import TIMEOUT, Raw
 
 from .serving import TOKEN, Admin, admin, hear
@@ -281,6 +282,32 @@ def test_a_token_of_the_environment(gateway: Running, monkeypatch: pytest.Monkey
     with admin(gateway, token_env="EDGEWS_TEST_TOKEN") as found:
         assert found.status("/metrics") == 401
         assert found.status("/metrics", **BEARER) == 200
+
+
+def test_over_tls_with_a_certificate_that_changes(
+    gateway: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("EDGEWS_TEST_TOKEN", TOKEN)
+    values = {name: path for name, path in authority.listen().items() if name != "address"}
+    with admin(gateway, token_env="EDGEWS_TEST_TOKEN", **values) as found:
+
+        def login() -> tuple[bytes, bytes | None]:
+            with authority.connect(("127.0.0.1", found.port)) as raw:
+                shown = raw.sock.getpeercert(True) if isinstance(raw.sock, ssl.SSLSocket) else None
+                raw.send(b"GET /login HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+                raw.send(f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())
+                return raw.read_head(), shown
+
+        head, first = login()
+        assert b"; Path=/; Secure" in head
+        authority.issue()
+        gateway.loop.call_soon_threadsafe(found.server.renew, found.config)
+        eventually(lambda: login()[1] != first, "the new certificate is shown")
+        authority.certificate.write_text("nonsense")
+        with pytest.raises(ConfigError, match=r"admin\.certificate"):
+            found.server.use(found.config)
+        assert login()[1] is not None
 
 
 def test_an_address_that_is_taken(gateway: Running, open_admin: Admin) -> None:

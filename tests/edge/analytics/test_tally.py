@@ -121,6 +121,23 @@ def test_limits_and_origins_are_told_as_they_are() -> None:
     limit = {"kind": "all", "name": "x", "state": "ok", "count": 1, "soft": 2, "burst": 0, "spent": 0.0}
     origin = {"route": "chat", "origin": "ws://o", "active": 1, "checks": 0, "cause": "", "state": "ok"}
     rules = {("two", "log"): 3, ("one", "block"): 1}
-    report = Tally(0.0).report(1.0, {}, limits=[limit], origins=[origin], rules=rules)
+    report = Tally(0.0).report(
+        1.0,
+        {},
+        limits=[limit],
+        origins=[origin],
+        rules=rules,
+        use={"two": (5, 6), "one": (1, 0)},
+        keys={"two": (1, 2, 30), "one": (0, 0, 10)},
+    )
     assert (report["limits"], report["origins"]) == ([limit], [origin])
     assert report["counters"]["rule_matches"] == [[["one", "block"], 1], [["two", "log"], 3]]
+    assert report["counters"]["limiter_decisions"] == [
+        [["one", "allowed"], 1],
+        [["one", "refused"], 0],
+        [["two", "allowed"], 5],
+        [["two", "refused"], 6],
+    ]
+    assert report["gauges"]["limiter_limited"] == [[["one"], 0], [["two"], 1]]
+    assert report["gauges"]["limiter_keys"] == [[["one"], 0], [["two"], 2]]
+    assert report["gauges"]["limiter_max_keys"] == [[["one"], 10], [["two"], 30]]

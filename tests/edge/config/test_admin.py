@@ -35,6 +35,8 @@ def test_who_gets_to_an_address(address: str, local: bool) -> None:
     [
         ({"token_env": "A", "token_file": "/b"}, ("admin", "token_env")),
         ({"address": "127.0.0.1:80"}, ("admin", "address")),
+        ({"certificate": "/c.pem"}, ("admin", "certificate")),
+        ({"key": "/k.pem"}, ("admin", "key")),
     ],
 )
 def test_contradictions(values: dict[str, Any], path: tuple[str, ...]) -> None:

@@ -28,6 +28,43 @@ def test_each_kind_of_mistake():
     )
 
 
+KEYS = {(): ["route", "workers", "hosts"], ("route",): ["origins", "path"]}
+
+
+def known(path):
+    names = tuple(step for step in path[:-1] if isinstance(step, str))
+    if names not in KEYS:
+        raise ValueError("no table")
+    return KEYS[names]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "says"),
+    [
+        (
+            "extra_forbidden",
+            ("route", 0, "origin"),
+            "no such key here; did you mean origins? Known are origins, path",
+        ),
+        (
+            "extra_forbidden",
+            ("route", 0, "workers"),
+            "no such key here; workers belongs to the top of the file, above all tables. "
+            "Known are origins, path",
+        ),
+        ("extra_forbidden", ("colour",), "no such key here; known are route, workers, hosts"),
+        ("missing", ("route",), "this key is missing: there has to be a [[route]]"),
+        ("missing", ("workers",), "this key is missing"),
+        ("missing", ("route", 0, "origins"), "this key is missing"),
+        ("list_type", ("route",), "expected tables, each below a [[route]]"),
+        ("list_type", ("hosts",), "expected a list"),
+        ("list_type", ("route", 0, "origins"), "expected a list"),
+    ],
+)
+def test_what_somebody_may_have_meant(kind, path, says):
+    assert fault_of(TEXT, {"type": kind, "loc": path, "msg": ""}, known).expected == says
+
+
 def test_an_error_has_a_line_for_each():
     error = ConfigError("x.toml", [Fault(3, "a", "expected b"), Fault(0, "", "cannot be read")])
     assert str(error) == "x.toml:3: a: expected b\nx.toml: cannot be read"

@@ -156,7 +156,7 @@ action = "block"
     ("text", "line"),
     [
         ("", "x.toml:1: listen: this key is missing"),
-        ("route = 1\nlisten = []", "x.toml:1: route: expected a list"),
+        ("route = 1\nlisten = []", "x.toml:1: route: expected tables, each below a [[route]]"),
         ("listen = [1]\nroute=[]", "x.toml:1: listen[0]: expected a table"),
         (
             "header_prefix = 'X Y-'",

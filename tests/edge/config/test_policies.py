@@ -186,6 +186,11 @@ name = "d"
 expression = "ssl"
 on = "message"
 action = "block"
+[[rule]]
+name = "e"
+expression = "ssl"
+action = "log"
+sender = "both"
 """
         + NAMED
     ) == [
@@ -193,6 +198,7 @@ action = "block"
         "11: rule[1].code: no such key with the action rate_limit on upgrades",
         "15: rule[2].action: one of block, log, rate_limit, require_token, skip on upgrades",
         "20: rule[3].action: one of close, drop, log, rate_limit, skip on messages",
+        "25: rule[4].sender: no such key on upgrades, which are the client's",
     ]
 
 
@@ -243,7 +249,7 @@ def test_the_hard_limit_is_not_below_the_soft_one() -> None:
     [
         ("[list.'a b']", "list.a b: expected a name of letters, digits and _"),
         ("[list.a]\nnetworks = ['10.0.0.1/8']", "list.a.networks[0]: expected an address or a network"),
-        ("[list.a]\ntext = []", "list.a.text: no such key here; known are networks, networks_file"),
+        ("[list.a]\ntext = []", "list.a.text: no such key here; did you mean texts? Known are"),
         ("[limiter.a]\nrequests = 1", "limiter.a.requests: no such key here; known are characteristics"),
         ("[limiter.a]\nperiod = 0", "limiter.a.period: expected 0.001 or more"),
         ("[limiter.a]\ncharacteristics = ['ip']", "limiter.a.characteristics[0]: expected a field of"),
@@ -252,11 +258,11 @@ def test_the_hard_limit_is_not_below_the_soft_one() -> None:
         ("[[rule]]\ncode = 1006", "rule[0].code: expected a close code that may be sent"),
         (f"[[rule]]\nreason = '{'x' * 124}'", "rule[0].reason: expected at most 123 bytes"),
         ("[[token_key]]\nid = 'a.b'", "token_key[0].id: expected 1 to 32 letters, digits, _ and -"),
-        ("[[token_key]]\nsecret = 'hush'", "token_key[0].secret: no such key here; known are id, set"),
+        ("[[token_key]]\nsecret = 'hush'", "token_key[0].secret: no such key here; did you mean secret_env?"),
         ("[tokens]\ncookie = 'a b'", "tokens.cookie: expected the name of a cookie, or off"),
         ("[tokens]\nsubprotocol = 'a b'", "tokens.subprotocol: expected the beginning of a subprotocol"),
         ("[connections.all]\nsoft = 0", "connections.all.soft: expected 1 or more"),
-        ("[connections.rout]\nsoft = 1", "connections.rout: no such key here; known are plan, all, host"),
+        ("[connections.rout]\nsoft = 1", "connections.rout: no such key here; did you mean route?"),
         ("[connections.routes.chat]\nhard = 1", "connections.routes.chat.hard: no such key here"),
         ("limiter = 1", "route[0].limiter: no such key here"),
     ],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.trial import MessageTable, Trial, load_trial, parse_trial
 from edgews.edge.forwarding.headers import Peer
+from edgews.edge.policy.actions import Sender
 from edgews.edge.policy.fields import MessageFacts
 from edgews.events import Request
 from edgews.headers import Headers
@@ -35,7 +36,7 @@ def test_a_request() -> None:
                 "country": "DE",
                 "asn": 1,
                 "time": 5,
-                "message": {"text": "é", "messages": 3, "age": 2},
+                "message": {"text": "é", "messages": 3, "age": 2, "sender": "origin"},
             }
         ),
         "r.json",
@@ -45,7 +46,7 @@ def test_a_request() -> None:
     assert trial.from_peer("ray") == Peer(None, True, "ray")
     assert (trial.country, trial.asn, trial.time) == ("DE", 1, 5.0)
     assert trial.message is not None
-    assert trial.message.facts() == MessageFacts("é", 2, 3, 2.0)
+    assert trial.message.facts() == MessageFacts("é", 2, 3, 2.0, Sender.ORIGIN)
 
 
 def test_the_rest_has_a_meaning_by_itself() -> None:
@@ -82,7 +83,8 @@ def test_the_rest_has_a_meaning_by_itself() -> None:
                 "r.json: headers.B: expected a list",
                 "r.json: peer: expected an address of IPv4 or IPv6, or null",
                 "r.json: message.messages: expected 1 or more",
-                f"r.json: message.txt: no such key here; known are {', '.join(MessageTable.model_fields)}",
+                "r.json: message.txt: no such key here; did you mean text? "
+                f"Known are {', '.join(MessageTable.model_fields)}",
             ],
         ),
         (

@@ -41,6 +41,24 @@ def end_both(client: Raw, server: Raw, code: int) -> None:
     assert client.read_rest() == b""
 
 
+def test_rules_judge_origins_where_they_say_so():
+    rules = [
+        rule("no cards", "message.text.contains('4111')", "close", sender="origin", code=4002, reason="kept"),
+        rule("no x", "message.text.contains('x') && message.sender == 'origin'", "drop", sender="both"),
+    ]
+    with Origin() as origin, running(origin.uri, top={"rule": rules}) as gateway:
+        with tunnel(gateway, origin) as (client, server):
+            client.send(text(b"x 4111"))
+            assert server.read_frame() == (wire.TEXT, b"x 4111")
+            for payload in (b"x", b"yes", b"a card: 4111", b"behind it"):
+                server.send(wire.frame(wire.TEXT, payload, key=None))
+            assert client.read_frame() == (wire.TEXT, b"yes")
+            end_both(client, server, 4002)
+            end = gateway.last("end")
+        assert (end["code"], end["cause"], end["dropped"]) == (4002, "closed by the rule no cards", 2)
+        assert gateway.gateway.admission.policies.matches == {"no x": 1, "no cards": 1}
+
+
 def test_rules_for_messages_have_a_route_inspected():
     rules = [
         rule("friends", "http.user_agent == 'friend'", "skip"),

@@ -256,11 +256,18 @@ def test_what_a_reload_keeps() -> None:
     verdict = admit(same, 2)
     assert verdict.failure is not None
     assert verdict.failure.status == 429
+    assert (same.usage["l"].allowed, same.usage["l"].refused) == (1, 1)
+    assert same.keys(1.0) == {"l": (1, 1, 100_000)}
     changed = Policies(
         Definition(rules=made, limiters={"l": Limiter(("ip.src",), Rate(2, LONG))}), before=same
     )
     assert admit(changed, 3).failure is None
     assert changed.matches == {"r": 3, "log": 2}
+    # Whom it limits now is forgotten with its table; what it has said is not.
+    assert changed.keys(1.0) == {"l": (0, 1, 100_000)}
+    without = Policies(Definition(), before=changed)
+    assert without.keys(1.0) == {}
+    assert (without.usage["l"].allowed, without.usage["l"].refused) == (2, 1)
 
 
 @given(st.integers(1, 20), st.integers(0, 20), st.integers(1, 5))

@@ -16,6 +16,7 @@ from edgews.edge.policy.actions import (
     RateLimit,
     RequireToken,
     Rule,
+    Sender,
     Skip,
     Stage,
 )
@@ -72,6 +73,7 @@ messages = st.builds(
     size=st.integers(0, 5),
     messages=st.integers(1, 4),
     age=st.just(1.0),
+    sender=st.sampled_from(Sender),
 )
 PLAIN = UpgradeFacts(
     "GET", normalize("/x?a=1"), Headers([("Host", "h"), ("Cookie", "id=secret")]), None, False, "r"
@@ -83,7 +85,14 @@ def rules(stage: Stage) -> st.SearchStrategy[list[Rule]]:
     expressions = st.sampled_from(EXPRESSIONS + OF_MESSAGES if of_message else EXPRESSIONS)
     action = st.sampled_from(ON_MESSAGE if of_message else ON_UPGRADE)
     return st.lists(
-        st.builds(Rule, name=st.text(), expression=expressions, action=action, stage=st.just(stage))
+        st.builds(
+            Rule,
+            name=st.text(),
+            expression=expressions,
+            action=action,
+            stage=st.just(stage),
+            senders=st.sampled_from([(Sender.CLIENT,), (Sender.ORIGIN,), tuple(Sender)]),
+        )
     )
 
 
@@ -123,7 +132,10 @@ def test_rules_run_in_order_until_the_last(
     assert ruleset.words == {rule.name: rule.word for rule in (*upgrade, *message)}
     outcomes = [(ruleset.judge(request), walk(upgrade, request, None))]
     judge = ruleset.for_messages(request).judge
-    outcomes += [(judge(facts), walk(message, request, facts)) for facts in messages]
+    for facts in messages:
+        heard = [rule for rule in message if facts.sender in rule.senders]
+        outcomes.append((judge(facts), walk(heard, request, facts)))
+    assert ruleset.senders == {sender for rule in message for sender in rule.senders}
     for outcome, wanted in outcomes:
         assert [(one.rule, one.matched, one.error is not None) for one in outcome.evaluations] == wanted
         assert outcome.matched == [rule for rule, matched, _ in wanted if matched]

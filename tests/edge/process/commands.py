@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import edgews
 from edgews.asyncio import WebSocket, serve
@@ -66,6 +68,13 @@ class Process:
         line = next(line for line in self.said if line.startswith("gateway: ws://"))
         host, _, port = line.partition("://")[2].rpartition(":")
         return host, int(port)
+
+    def report(self) -> dict[str, Any]:
+        """Ask the admin address what was counted."""
+        line = next(line for line in self.said if line.startswith("live page"))
+        with urlopen(f"{line.partition(': ')[2]}report.json", timeout=PATIENCE) as answer:
+            found: dict[str, Any] = json.load(answer)
+        return found
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -196,12 +205,20 @@ def visit(address: tuple[str, int], crowd: Crowd) -> None:
         client.read_rest()
 
 
+def is_served(address: tuple[str, int]) -> None:
+    """Open a connection, say something, get it back, and close."""
+    crowd = Crowd(address, 0)
+    visit(address, crowd)
+    check(crowd.served == 1, "the gateway sends its clients away")
+
+
 def config(path: Path, origin: str, **more: Any) -> Path:
     """Write a file for two workers."""
     listen = more.pop("listen", ["127.0.0.1:0"])
+    admin = ["[admin]", "address = '127.0.0.1:0'"] if more.pop("admin", False) else []
     values = {"workers": 2, "access_log": "off", "control": str(path.parent / "control.sock"), **more}
     lines = [f"{key} = {value!r}" for key, value in values.items()]
     for address in listen:
         lines += ["[[listen]]", f"address = '{address}'"]
-    path.write_text("\n".join([*lines, "[[route]]", f"origins = ['{origin}']"]))
+    path.write_text("\n".join([*lines, *admin, "[[route]]", f"origins = ['{origin}']"]))
     return path

@@ -12,7 +12,7 @@ import pytest
 
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.file import check_values
-from edgews.edge.process.logfile import LogFile, open_log
+from edgews.edge.process.logfile import LogFile, check_log, open_log
 from edgews.edge.process.loops import loop_factory
 from edgews.edge.process.resources import raise_limit, shortage, worker_count
 from edgews.edge.process.source import Source, read_source
@@ -60,6 +60,17 @@ def test_a_log_that_is_moved_away(tmp_path):
     log.write("four\n")
     log.close()
     assert (tmp_path / "log.1").read_text() == "one\ntwo\n"
+
+
+def test_whether_a_log_could_be_opened(tmp_path):
+    for where in ("-", "off", str(tmp_path / "new")):
+        check_log(where)
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").write_text("")
+    check_log(str(tmp_path / "old"))
+    for where, says in ((tmp_path, "directory"), (tmp_path / "none" / "x", "No such")):
+        with pytest.raises(OSError, match=says):
+            check_log(str(where))
 
 
 def test_where_a_log_goes():

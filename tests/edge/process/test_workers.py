@@ -19,7 +19,7 @@ from tests.edge.process.commands import (
     config,
     gateway,
     is_alive,
-    visit,
+    is_served,
     wait_for,
 )
 from tests.raw import Raw
@@ -29,12 +29,6 @@ from tests.raw import Raw
 def echo():
     with Echo() as origin:
         yield origin
-
-
-def is_served(address) -> None:
-    crowd = Crowd(address, 0)
-    visit(address, crowd)
-    assert crowd.served == 1
 
 
 def open_connection(address) -> Raw:

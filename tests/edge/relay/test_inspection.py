@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgews import Limits, PerMessageDeflate, Timeouts, Transport
-from edgews.edge.policy.actions import Close, Drop
+from edgews.edge.policy.actions import Close, Drop, Sender
 from edgews.edge.policy.fields import MessageFacts
 from edgews.edge.relay.ends import End, Party, Why
 from edgews.edge.relay.inspection import MESSAGE_COST, TURN, inspected
@@ -37,6 +37,7 @@ class Words:
     """Who drops what has an x in it, and closes where there is an exclamation mark."""
 
     seen: list[tuple[MessageFacts, float]] = field(default_factory=list)
+    senders: tuple[Sender, ...] = (Sender.CLIENT,)
 
     def judge(self, facts: MessageFacts, now: float) -> Said:
         self.seen.append((facts, now))
@@ -101,21 +102,30 @@ sizes = st.lists(st.sampled_from([1, 2, 3, 7, 50, 1000]), min_size=1, max_size=5
 fills = st.lists(st.tuples(st.integers(0, 40), st.booleans(), st.booleans()), max_size=4)
 
 
-@given(st.lists(sent, max_size=8), sizes, fills, st.booleans(), st.booleans(), st.booleans())
+@given(
+    st.lists(sent, max_size=8),
+    sizes,
+    fills,
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([(), (Sender.CLIENT,), (Sender.ORIGIN,), tuple(Sender)]),
+)
 def test_what_went_in_comes_out_whatever_the_pieces(story, pieces, fills, client, origin, judged):
-    it = both(client, origin, judge=Words() if judged else None)
+    words = Words(senders=judged)
+    it = both(client, origin, judge=words if judged else None)
+    judges = {True: Sender.CLIENT in judged, False: Sender.ORIGIN in judged}
     peers = {True: Peer(it.client, client), False: Peer(it.origin, origin)}
     expected: dict[bool, list[str | bytes]] = {True: [], False: []}
     stream = {True: b"", False: b""}
     pings = {True: 0, False: 0}
     for from_client, message, cuts, pinged in story:
-        if judged and from_client and "!" in str(message):
+        if judges[from_client] and "!" in str(message):
             continue
         ping = framed(peers[from_client].leg, wire.PING, b"%d" % pings[from_client]) if pinged else b""
         pings[from_client] += len(cuts) if pinged else 0
         stream[from_client] += peers[from_client].frames(message, cuts, ping)
         bad = "x" in (message if isinstance(message, str) else message.decode("latin-1"))
-        if not (judged and from_client and bad):
+        if not (judges[from_client] and bad):
             expected[not from_client].append(message)
     step = 0
     while any(stream.values()):
@@ -154,10 +164,10 @@ deeds = st.one_of(
 )
 
 
-@given(st.lists(deeds, max_size=14), st.booleans())
-def test_whatever_happens_no_rule_is_broken_and_it_ends(story, forever):
+@given(st.lists(deeds, max_size=14), st.booleans(), st.booleans())
+def test_whatever_happens_no_rule_is_broken_and_it_ends(story, forever, all_judged):
     timeouts = Timeouts(close=5.0, idle=50.0, ping_interval=None if forever else 20.0, ping_timeout=4.0)
-    it = both(timeouts=timeouts, judge=Words())
+    it = both(timeouts=timeouts, judge=Words(senders=tuple(Sender) if all_judged else (Sender.CLIENT,)))
     open_frames = {"client": False, "origin": False}
     for deed, what in story:
         if deed == "wait":
@@ -316,8 +326,44 @@ def test_a_rule_closes_the_connection_and_nothing_follows():
     assert it.tunnel.client.inspected.dropped == 1
 
 
+def test_rules_judge_what_the_origin_sends_where_they_say_so():
+    words = Words(senders=(Sender.ORIGIN,))
+    it = both(judge=words)
+    it.frame(it.client, wire.TEXT, b"x!")
+    for text in (b"one", b"x", b"three"):
+        it.frame(it.origin, wire.TEXT, text)
+    assert it.at(it.origin) == [(wire.TEXT, b"x!")]
+    assert it.at(it.client) == [(wire.TEXT, b"one"), (wire.TEXT, b"three")]
+    assert [(facts.sender, facts.data, facts.messages) for facts, _ in words.seen] == [
+        (Sender.ORIGIN, "one", 1),
+        (Sender.ORIGIN, "x", 2),
+        (Sender.ORIGIN, "three", 3),
+    ]
+    assert it.tunnel.origin.inspected.dropped == 1
+    # Nothing that follows is heard, and the client is told at once.
+    it.say(it.origin, b"".join(framed(it.origin, wire.TEXT, text) for text in (b"four!", b"five")))
+    assert it.at(it.client)[2:] == [(wire.CLOSE, b"\x03\xf5not so loud")]
+    assert it.at(it.origin)[1:] == [(wire.CLOSE, b"\x03\xe9not so loud")]
+    it.say(it.origin, framed(it.origin, wire.TEXT, b"six") + close_frame(it.origin, 1001))
+    it.say(it.client, close_frame(it.client, 1013))
+    it.end(it.origin)
+    assert it.tunnel.over
+    assert len(it.at(it.client)) == 3
+    assert it.tunnel.end == End(Party.GATEWAY, 1013, "closed by the rule loud", Why.RULE)
+
+
+def test_what_the_origin_says_in_front_of_its_answer_is_judged_as_well():
+    it = both(judge=Words(senders=(Sender.ORIGIN,)))
+    it.say(it.client, close_frame(it.client, 3000))
+    it.say(it.origin, b"".join(framed(it.origin, wire.TEXT, text) for text in (b"one", b"two!", b"three")))
+    it.say(it.origin, close_frame(it.origin, 3000))
+    assert it.at(it.client)[:2] == [(wire.TEXT, b"one"), (wire.TEXT, b"three")]
+    assert it.code(it.client) == 3000
+
+
+@pytest.mark.parametrize("judged", [True, False])
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_meter_is_exact(count):
+def test_a_meter_is_exact(count, judged):
     asked: list[float] = []
 
     def meter(now: float) -> bool:
@@ -325,13 +371,13 @@ def test_a_meter_is_exact(count):
         return len(asked) <= count
 
     words = Words()
-    it = both(meter=meter, judge=words)
+    it = both(meter=meter, judge=words if judged else None)
     it.say(it.client, framed(it.client, wire.TEXT, b"a") * 5)
     it.say(it.origin, framed(it.origin, wire.TEXT, b"b") * 5)
     assert it.at(it.origin)[:-1] == [(wire.TEXT, b"a")] * count
     assert it.code(it.origin) == 1001
     assert asked == [100.0] * (count + 1)
-    assert len(words.seen) == count
+    assert len(words.seen) == count * judged
     it.say(it.origin, close_frame(it.origin, 1001))
     assert it.at(it.client) == [(wire.TEXT, b"b")] * 5 + [(wire.CLOSE, b"\x03\xf5too many messages")]
     assert it.tunnel.end == End(Party.GATEWAY, 1013, "too many messages", Why.LIMIT)

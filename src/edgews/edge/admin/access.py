@@ -35,20 +35,24 @@ class Access:
         token: None lets everyone who gets here in.
         hosts: the names in Host that are answered, besides localhost and IP addresses.
         any_host: whether Host does not matter: no browser gets to a Unix socket by a name.
+        secure: whether all of this happens over TLS.
     """
 
-    def __init__(self, token: bytes | None, hosts: Iterable[str] = (), *, any_host: bool = False) -> None:
+    def __init__(
+        self, token: bytes | None, hosts: Iterable[str] = (), *, any_host: bool = False, secure: bool = False
+    ) -> None:
         self._token = None if token is None else _digest(token)
         self._cookie = None if token is None else hmac.digest(token, _PURPOSE, "sha256").hex()
         self._hosts = frozenset(hosts) | {"localhost"}
         self._any_host = any_host
+        self._secure = "; Secure" if secure else ""
 
     @property
     def cookie(self) -> str | None:
         """The field that lets a browser in from now on, None if none is needed."""
         if self._cookie is None:
             return None
-        return f"{COOKIE}={self._cookie}; HttpOnly; SameSite=Strict; Path=/"
+        return f"{COOKIE}={self._cookie}; HttpOnly; SameSite=Strict; Path=/{self._secure}"
 
     def check(self, request: Request) -> Response | None:
         """Return the answer to a request that comes from where it must not, None to all others."""

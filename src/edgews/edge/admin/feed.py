@@ -11,6 +11,7 @@ from edgews import __version__
 from edgews.asyncio import ConnectionClosed, WebSocket
 from edgews.edge.analytics.listing import View
 from edgews.edge.analytics.metrics import HISTOGRAMS
+from edgews.edge.analytics.pressure import Pressure
 from edgews.edge.analytics.reports import since
 from edgews.edge.analytics.stories import tell
 from edgews.errors import InvalidValueError
@@ -20,7 +21,7 @@ from .answers import Asked, NobodyAnswers
 
 # How often to tell what is new (seconds), and how much longer for each open connection: all are looked at.
 INTERVAL: Final = 1.0
-COST: Final = 0.0001
+COST: Final = 0.00005
 
 
 class Feed:
@@ -33,6 +34,7 @@ class Feed:
         self._hurry = asyncio.Event()
         # The last second and the time of the report before.
         self._seconds = self._records = float("-inf")
+        self._pressure = Pressure()
 
     async def run(self) -> None:
         """Tell and answer until the page goes."""
@@ -73,7 +75,7 @@ class Feed:
         except NobodyAnswers:
             # All processes are being replaced.
             return 0
-        new = since(report, self._seconds, self._records)
+        new = since(report, self._seconds, self._records) | {"limiters": self._pressure.look(report)}
         self._seconds, self._records = report["series"]["end"], report["time"]
         await self._send({"type": "update", "report": new, "connections": rows})
         return sum(number for _, number in report["gauges"]["connections_open"])

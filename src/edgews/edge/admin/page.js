@@ -2,7 +2,9 @@
 import { Chart } from './charts.js';
 import { by, bytes, clock, count, make, rate, seconds, write } from './dom.js';
 import { Feed } from './feed.js';
-import { showCloses, showLimits, showOrigins, showRecent, showRefusals, showRules, showTiles } from './panels.js';
+import {
+  showCloses, showLimiters, showLimits, showOrigins, showRecent, showRefusals, showRules, showTiles,
+} from './panels.js';
 import { Table } from './table.js';
 
 const KEPT = 100;
@@ -81,6 +83,7 @@ function show(report) {
   showRecent('ended', known.ended, open, 'No connection has ended yet.');
   showRecent('refused', known.refused, open, 'No request was refused.');
   showLimits(report);
+  showLimiters(report);
   showOrigins(report);
   showRules(report);
   if (shown && by('detail').open) feed.ask({ do: 'trace', ray: shown });

@@ -176,6 +176,29 @@ export function showLimits(report) {
   });
 }
 
+/** Rate limiters: whom they refuse now, how fast they are asked, and how full their tables are. */
+export function showLimiters(report) {
+  fill('limiters', report.limiters, () => {
+    if (!report.limiters.length) return empty('No rate limit is configured.');
+    return report.limiters.map((one) => {
+      const full = one.keys >= one.max_keys;
+      const [state, tone] = full ? ['table full', 'bad'] : one.limited ? ['limiting', 'warning'] : ['ok', 'good'];
+      const share = one.keys / one.max_keys;
+      const used = make('span', { class: full ? 'bad' : share > 0.9 ? 'warning' : 'good' });
+      used.style.width = `${100 * share}%`;
+      return make('div', { class: 'gauge limiter' },
+        make('span', { class: 'name' }, one.name),
+        pill(state, tone),
+        make('span', { class: 'number' }, one.limited ? `${count(one.limited)} limited now` : 'nobody limited'),
+        make('span', { class: 'bar', role: 'meter', 'aria-label': `table of ${one.name}`, 'aria-valuemin': 0, 'aria-valuemax': one.max_keys, 'aria-valuenow': one.keys }, used),
+        make('span', { class: 'why both' },
+          make('span', {}, make('b', {}, `${rate(one.allowed_rate)}/s`), ` allowed, ${count(one.allowed)} in all`),
+          make('span', {}, make('b', { class: one.refused_rate ? 'bad' : '' }, `${rate(one.refused_rate)}/s`), ` refused, ${count(one.refused)} in all`),
+          make('span', {}, `${count(one.keys)} of ${count(one.max_keys)} keys`)));
+    });
+  });
+}
+
 export function showOrigins(report) {
   fill('origins', [report.origins, report.counters.origin_failures], () => {
     if (!report.origins.length) return empty('No origin is configured.');

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.resources import files
@@ -17,6 +18,7 @@ from edgews.edge.config.admin import MIN_TOKEN, Admin
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.tables import Config
 from edgews.edge.config.values import parse_address
+from edgews.edge.gateway.tls import load, of_admin
 from edgews.events import Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import Headers
@@ -86,6 +88,7 @@ class AdminServer:
         assert admin is not None
         self._asked = asked
         self._address = parse_address(admin.address)
+        self._context: ssl.SSLContext | None = None
         self.use(config)
         self._server: Server | None = None
         self._inode = 0
@@ -95,15 +98,31 @@ class AdminServer:
         }
 
     def use(self, config: Config) -> None:
-        """Go on with another configuration that has the same address; its token is read again.
+        """Go on with another configuration that has the same address; what it names is read again.
 
         Raises:
-            ConfigError: there is no token where there should be one. Nothing has changed.
+            ConfigError: there is no token where there should be one, or no certificate. Nothing has changed.
         """
         admin = config.admin
         assert admin is not None
         token = read_token(config, admin)
-        self._access = Access(token, admin.hosts, any_host=isinstance(self._address, str))
+        self.renew(config)
+        self._access = Access(
+            token, admin.hosts, any_host=isinstance(self._address, str), secure=self._context is not None
+        )
+
+    def renew(self, config: Config) -> None:
+        """Read the certificate again.
+
+        Raises:
+            ConfigError: it cannot be used. Nothing has changed.
+        """
+        context = of_admin(config)
+        if context is None or self._context is None:
+            self._context = context
+        elif config.admin is not None:
+            # The one that listens stays, and gets what was just found to be right.
+            load(self._context, config.admin)
 
     async def start(self) -> None:
         """Listen.
@@ -116,6 +135,7 @@ class AdminServer:
             "compression": PerMessageDeflate(),
             "limits": _LIMITS,
             "max_connections": _MAX_CONNECTIONS,
+            "ssl": self._context,
         }
         if isinstance(self._address, str):
             mask = os.umask(0o177)
@@ -135,9 +155,10 @@ class AdminServer:
             return [f"unix:{self._address}"]
         assert self._server is not None
         found = []
+        scheme = "http" if self._context is None else "https"
         for sock in self._server.sockets:
             host, port = sock.getsockname()[:2]
-            found.append(f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/")
+            found.append(f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/")
         return found
 
     async def close(self) -> None:

@@ -15,6 +15,10 @@ from edgews.frames import CLOSE_CODE_MEANINGS
 UP: Final = "up"
 DOWN: Final = "down"
 
+# What a rate limiter says.
+ALLOWED: Final = "allowed"
+REFUSED: Final = "refused"
+
 # What stands for everything else.
 OTHER: Final = "other"
 
@@ -52,11 +56,15 @@ COUNTERS: Final = {
     "messages": Metric("Messages that passed whole.", ("route", "direction", "type")),
     "bytes": Metric("Bytes of frames that came.", ("route", "direction")),
     "rule_matches": Metric("Matches of rules.", ("rule", "action")),
+    "limiter_decisions": Metric("Requests and messages that a rate limiter judged.", ("limiter", "decision")),
     "origin_failures": Metric("Failed attempts to reach an origin.", ("origin", "reason")),
 }
 GAUGES: Final = {
     "connections_open": Metric("Connections that are open.", ("route",)),
     "connections_opening": Metric("Clients whose connection is not open yet."),
+    "limiter_limited": Metric("Keys that a rate limiter refuses at the moment.", ("limiter",)),
+    "limiter_keys": Metric("Keys in the table of a rate limiter.", ("limiter",)),
+    "limiter_max_keys": Metric("Keys that its table has room for.", ("limiter",)),
 }
 HISTOGRAMS: Final = {
     "opening_seconds": Metric("Time from the client's connection to the answer 101.", ("route",), _QUICK),

@@ -45,6 +45,7 @@ _ENDS: Final = {
     "rule": "A rule of the configuration ended it.",
     "operator": "Somebody ended it at the admin address.",
     "dropped": "The gateway dropped it, as its time was over.",
+    "worker died": "The process of the gateway that held it has died; its standard error has more.",
     "gateway": "The gateway ended it.",
 }
 

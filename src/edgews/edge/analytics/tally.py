@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from .counters import Counter, Histogram
-from .metrics import COUNTERS, DOWN, HISTOGRAMS, OTHER, UP, code_label, header_label
+from .metrics import ALLOWED, COUNTERS, DOWN, HISTOGRAMS, OTHER, REFUSED, UP, code_label, header_label
 from .series import Series
 
 # How many of the last ends, and of the last refusals, are kept with all that is known about them, and
@@ -28,6 +28,8 @@ NO_TRAFFIC: Final[Traffic] = (0, 0, 0, 0, 0, 0)
 
 Record: TypeAlias = Mapping[str, Any]
 NO_RULES: Final[Mapping[tuple[str, str], int]] = MappingProxyType({})
+NO_USE: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
+NO_KEYS: Final[Mapping[str, tuple[int, int, int]]] = MappingProxyType({})
 
 
 def plus(one: Traffic, other: Traffic) -> Traffic:
@@ -158,6 +160,8 @@ class Tally:
         limits: Sequence[Record] = (),
         origins: Sequence[Record] = (),
         rules: Mapping[tuple[str, str], int] = NO_RULES,
+        use: Mapping[str, tuple[int, int]] = NO_USE,
+        keys: Mapping[str, tuple[int, int, int]] = NO_KEYS,
     ) -> dict[str, Any]:
         """Return all of it, in plain values that JSON knows; `merge` puts several together.
 
@@ -166,9 +170,14 @@ class Tally:
             opening: clients whose connection is not open yet.
             limits: of each limit `kind`, `name`, `state`, `count`, `soft`, `burst` and `spent`.
             rules: how often each rule was acted upon, by its name and its action.
+            use: how much each rate limiter has allowed and refused, by its name.
+            keys: how many keys each limits now, how many it knows, and how many it has room for.
             origins: of each origin `route`, `origin`, `active`, `checks`, `cause` and `state`.
         """
-        messages, sizes, matches = Counter(), Counter(), Counter()
+        messages, sizes, matches, decisions = Counter(), Counter(), Counter(), Counter()
+        for limiter, (allowed, refused) in use.items():
+            decisions.add((limiter, ALLOWED), allowed)
+            decisions.add((limiter, REFUSED), refused)
         for labels, number in rules.items():
             matches.add(labels, number)
         for route, (a, b, c, d, e, f) in self.look(now, open).items():
@@ -182,10 +191,15 @@ class Tally:
             "since": self._since,
             "workers": 1,
             "counters": counters
-            | {"messages": messages.rows(), "bytes": sizes.rows(), "rule_matches": matches.rows()},
+            | {"messages": messages.rows(), "bytes": sizes.rows()}
+            | {"rule_matches": matches.rows(), "limiter_decisions": decisions.rows()},
             "gauges": {
                 "connections_open": [[[route], number] for route, number in sorted(self._open.items())],
                 "connections_opening": [[[], opening]],
+                **{
+                    name: [[[limiter], numbers[at]] for limiter, numbers in sorted(keys.items())]
+                    for at, name in enumerate(("limiter_limited", "limiter_keys", "limiter_max_keys"))
+                },
             },
             "histograms": {name: histogram.rows() for name, histogram in self._histograms.items()},
             "series": self._series.report(now, self.open),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from pydantic import Field
 
@@ -18,6 +18,8 @@ class Admin(Table):
     """Where the live page and the metrics are."""
 
     address: Address
+    certificate: str | None = None
+    key: str | None = None
     token_file: str | None = None
     token_env: Annotated[str, Field(min_length=1)] | None = None
     hosts: list[Host] = Field(default_factory=list)
@@ -39,6 +41,24 @@ def is_local(address: str) -> bool:
         return False
 
 
+class Certified(Protocol):
+    """What may speak TLS."""
+
+    @property
+    def certificate(self) -> str | None: ...
+    @property
+    def key(self) -> str | None: ...
+
+
+def half_a_certificate(table: Certified, path: KeyPath) -> list[tuple[KeyPath, str]]:
+    """Return what is wrong with a table that has a certificate or a key alone."""
+    return [
+        ((*path, one), f"{other} beside it: TLS needs both")
+        for one, other in (("certificate", "key"), ("key", "certificate"))
+        if getattr(table, one) is not None and getattr(table, other) is None
+    ]
+
+
 def contradictions(admin: Admin, listening: set[str]) -> list[tuple[KeyPath, str]]:
     """Return what is wrong although each value for itself is right.
 
@@ -51,6 +71,7 @@ def contradictions(admin: Admin, listening: set[str]) -> list[tuple[KeyPath, str
         found.append((("admin", "address"), wish))
     if admin.token_file is not None and admin.token_env is not None:
         found.append((("admin", "token_env"), "token_file or token_env, not both"))
+    found += half_a_certificate(admin, ("admin",))
     if admin.address in listening and admin.address.rpartition(":")[2] != "0":
         found.append((("admin", "address"), "another address than those that are for everyone"))
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +46,9 @@ class ConfigError(Exception):
         ]
 
 
+# How much a key has to be like another one to be taken for it.
+_NEAR: Final = 0.7
+
 # What pydantic calls a mistake -> what was expected, with its own words in between.
 _EXPECTED: Final = {
     "string_type": "a string",
@@ -79,13 +83,36 @@ def fault_of(text: str, details: Any, known: Callable[[KeyPath], Iterable[str]])
         # The name of a table is wrong.
         path = path[:-1]
     if details["type"] == "extra_forbidden":
-        return Fault(
-            line_of(text, path), key_of(path), f"no such key here; known are {', '.join(known(path))}"
-        )
+        return Fault(line_of(text, path), key_of(path), f"no such key here; {_advice(path, known)}")
     if details["type"] == "missing":
-        return Fault(line_of(text, path[:-1]), key_of(path), "this key is missing")
+        tables = f": there has to be a [[{path[0]}]]" if _are_tables(path, known) else ""
+        return Fault(line_of(text, path[:-1]), key_of(path), f"this key is missing{tables}")
+    if details["type"] == "list_type" and _are_tables(path, known):
+        return Fault(line_of(text, path), key_of(path), f"expected tables, each below a [[{path[0]}]]")
     expected = str(_EXPECTED.get(details["type"], details["msg"])).format_map(details.get("ctx") or {})
     return Fault(line_of(text, path), key_of(path), f"expected {expected}")
+
+
+def _advice(path: KeyPath, known: Callable[[KeyPath], Iterable[str]]) -> str:
+    """Say what somebody may have meant by a key that is not there."""
+    name, keys = str(path[-1]), list(known(path))
+    advice = f"known are {', '.join(keys)}"
+    if near := get_close_matches(name, keys, 1, _NEAR):
+        return f"did you mean {near[0]}? {advice[0].upper()}{advice[1:]}"
+    if len(path) > 1 and name in known(path[-1:]):
+        return f"{name} belongs to the top of the file, above all tables. {advice[0].upper()}{advice[1:]}"
+    return advice
+
+
+def _are_tables(path: KeyPath, known: Callable[[KeyPath], Iterable[str]]) -> bool:
+    """Say whether a key at the top of the file is for tables."""
+    if len(path) > 1:
+        return False
+    try:
+        return bool(known((*path, 0, "")))
+    except ValueError:
+        # There is no table to know the keys of.
+        return False
 
 
 def key_of(path: KeyPath) -> str:

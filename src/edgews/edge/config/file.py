@@ -16,6 +16,7 @@ from edgews.edge.policy.connlimit import Kind
 
 from . import policies
 from .admin import contradictions as admin_contradictions
+from .admin import half_a_certificate
 from .faults import ConfigError, Fault, fault_of, read_text
 from .policies import one_of
 from .positions import Path as KeyPath
@@ -81,9 +82,7 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         if listen.address in addresses:
             found.append((("listen", at, "address"), "each address once"))
         addresses.add(listen.address)
-        for one, other in (("certificate", "key"), ("key", "certificate")):
-            if getattr(listen, one) is not None and getattr(listen, other) is None:
-                found.append((("listen", at, one), f"{other} beside it: TLS needs both"))
+        found += half_a_certificate(listen, ("listen", at))
     if config.admin is not None:
         found += admin_contradictions(config.admin, addresses)
     places: set[tuple[object, ...]] = set()

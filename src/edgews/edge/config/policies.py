@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from edgews.edge.forwarding.entrance import UNIX
-from edgews.edge.policy.actions import ACTIONS, Action, Rule, Stage
+from edgews.edge.policy.actions import ACTIONS, Action, Rule, Sender, Stage
 from edgews.edge.policy.bearer import Places
 from edgews.edge.policy.connlimit import PLAN_CONNECTIONS, ConnectionLimit, Kind, Plan, Scope
 from edgews.edge.policy.fields import Characteristics
@@ -102,6 +102,7 @@ class RuleTable(Table):
     expression: str
     action: Literal["block", "close", "drop", "log", "rate_limit", "require_token", "skip"]
     on: Literal["upgrade", "message"] = "upgrade"
+    sender: Literal["client", "origin", "both"] | None = None
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     body: str | None = None
     limiter: Name | None = None
@@ -119,9 +120,14 @@ class RuleTable(Table):
         action = ACTIONS[self.action]
         taken = {key: getattr(self, key) for key in _KEYS[self.action]}
         made: Action = action(**{key: value for key, value in taken.items() if value is not None})
-        return Rule(self.name, self.expression, made, self.stage)
+        return Rule(self.name, self.expression, made, self.stage, _SENDERS[self.sender or "client"])
 
 
+_SENDERS: Final[dict[str, tuple[Sender, ...]]] = {
+    "client": (Sender.CLIENT,),
+    "origin": (Sender.ORIGIN,),
+    "both": tuple(Sender),
+}
 # What an action may say besides; the first one must be there where there is a limiter.
 _KEYS: Final[dict[str, tuple[str, ...]]] = {
     "block": ("status", "body"),
@@ -271,6 +277,8 @@ def _of_rule(rule: RuleTable, config: PolicyTables, sets: set[str]) -> Iterator[
     taken = _KEYS[rule.action]
     if rule.on == "upgrade" and rule.action == "rate_limit":
         taken = ("limiter",)
+    if rule.on == "upgrade" and rule.sender is not None:
+        yield "sender", "no such key on upgrades, which are the client's"
     for key in _SPECIAL:
         if getattr(rule, key) is not None and key not in taken:
             yield key, f"no such key with the action {rule.action} on {rule.on}s"

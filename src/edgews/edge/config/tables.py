@@ -106,6 +106,7 @@ class Config(PolicyTables):
     drain_time: Annotated[float, Field(ge=0, lt=1e9)] = 10.0
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"
     workers: Workers = 1
+    worker_timeout: MaybeSeconds = 30.0
     control: ControlPath = "off"
 
     _text: str = PrivateAttr("")

@@ -6,11 +6,12 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from edgews.edge.forwarding.headers import Peer
+from edgews.edge.policy.actions import Sender
 from edgews.edge.policy.fields import MessageFacts
 from edgews.edge.policy.lists import parse_address
 from edgews.events import Request
@@ -40,18 +41,20 @@ Texts: TypeAlias = Annotated[list[str], BeforeValidator(_texts)]
 
 
 class MessageTable(Table):
-    """A message of the client."""
+    """A message."""
 
     text: str | None = None
     size: Annotated[int, Field(ge=0)] | None = None
     messages: Annotated[int, Field(ge=1)] = 1
     age: Annotated[float, Field(ge=0)] = 0.0
+    sender: Literal["client", "origin"] = "client"
 
     def facts(self) -> MessageFacts:
         """Return what rules may ask of it; without a text it is binary."""
         data: str | bytes = b"" if self.text is None else self.text
         length = 0 if self.text is None else len(self.text.encode())
-        return MessageFacts(data, length if self.size is None else self.size, self.messages, self.age)
+        size = length if self.size is None else self.size
+        return MessageFacts(data, size, self.messages, self.age, Sender(self.sender))
 
 
 class Trial(Table):

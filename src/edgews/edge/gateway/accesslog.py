@@ -99,7 +99,7 @@ def ended(subject: Subject, time: float, *, tunnel: Tunnel, end: End, duration: 
         "cause": end.cause,
         "messages_up": up.messages,
         "messages_down": down.messages,
-        "dropped": up.dropped,
+        "dropped": up.dropped + down.dropped,
         "bytes_up": up.size,
         "bytes_down": down.size,
         "duration": round(duration, 6),

@@ -131,6 +131,7 @@ class Observer:
 
     def report(self) -> dict[str, Any]:
         """Return what was counted, and how limits and origins are."""
+        policies = self._gateway.admission.policies
         return self.tally.report(
             time.time(),
             self.carried(),
@@ -138,6 +139,8 @@ class Observer:
             limits=self._limits(),
             origins=self._origins(),
             rules=self._rules(),
+            use={name: (usage.allowed, usage.refused) for name, usage in policies.usage.items()},
+            keys=policies.keys(self._gateway.loop.time()),
         )
 
     def _limits(self) -> list[dict[str, Any]]:

@@ -16,6 +16,13 @@ class Stage(Enum):
     MESSAGE = "message"
 
 
+class Sender(Enum):
+    """Who has sent a message."""
+
+    CLIENT = "client"
+    ORIGIN = "origin"
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Answer with this status and this body."""
@@ -87,6 +94,8 @@ _STAGES: dict[Stage, tuple[type[Action], ...]] = {
 class Rule:
     """An expression and what to do where it is true. `name` is what explanations call it.
 
+    Of messages it judges those of its `senders`.
+
     Raises:
         ValueError: the action is none of the stage, or no answer that may be given.
     """
@@ -95,6 +104,7 @@ class Rule:
     expression: str
     action: Action
     stage: Stage = Stage.UPGRADE
+    senders: tuple[Sender, ...] = (Sender.CLIENT,)
 
     def __post_init__(self) -> None:
         if not isinstance(self.action, _STAGES[self.stage]):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from edgews.headers import Headers
 
+from .actions import Sender
 from .lists import client_group
 from .normalize import Target, host_name
 
@@ -54,14 +55,16 @@ class MessageFacts:
     Attributes:
         data: the message; `str` is text.
         size: in bytes.
-        messages: how many the client has sent, with this one.
+        messages: how many its sender has sent, with this one.
         age: of the connection, in seconds.
+        sender: who has sent it.
     """
 
     data: str | bytes
     size: int
     messages: int
     age: float
+    sender: Sender = Sender.CLIENT
 
 
 class Kind(Enum):
@@ -142,7 +145,10 @@ FIELDS: dict[str, Field] = {
         Field("message.type", Kind.TEXT, "text or binary", lambda f: _type(f), True),
         Field("message.size", Kind.NUMBER, "bytes of the message", lambda facts: facts.size, True),
         Field("message.text", Kind.TEXT, "the message if it is text", lambda f: _text(f), True),
-        Field("connection.messages", Kind.NUMBER, "messages so far", lambda facts: facts.messages, True),
+        Field("message.sender", Kind.TEXT, "client or origin", lambda facts: facts.sender.value, True),
+        Field(
+            "connection.messages", Kind.NUMBER, "messages of this sender so far", lambda f: f.messages, True
+        ),
         Field("connection.age", Kind.NUMBER, "seconds since it opened", lambda facts: float(facts.age), True),
     )
 }

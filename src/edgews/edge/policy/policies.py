@@ -21,8 +21,10 @@ from .fields import Characteristics, MessageFacts, UpgradeFacts
 from .lists import client_group
 from .normalize import host_name
 from .ratelimit import Decision, RateLimiter
+from .ratelimit import Key as LimiterKey
 from .ratelimit import RateLimit as Rate
 from .tokens import Fault, Key, check
+from .usage import Usage
 
 if TYPE_CHECKING:
     from .rules import MessageRules, Outcome, Ruleset
@@ -155,6 +157,7 @@ class Policies:
         connections: who is there, and where each scope stands.
         matches: how often each rule was acted upon, by its name.
         errors: how often each rule could not be evaluated.
+        usage: what each limiter has said, by its name; also of those that are not there any more.
     """
 
     def __init__(
@@ -166,7 +169,11 @@ class Policies:
         now: float = 0.0,
     ) -> None:
         self.definition = definition
-        self.limiters = {name: _Counting(limiter, salt) for name, limiter in definition.limiters.items()}
+        self.usage: dict[str, Usage] = {} if before is None else before.usage
+        self.limiters = {
+            name: _Counting(limiter, salt, self.usage.setdefault(name, Usage()))
+            for name, limiter in definition.limiters.items()
+        }
         if before is None:
             self.connections = ConnectionLimiter(definition.connections, definition.overrides)
             self.matches: Counter[str] = Counter()
@@ -179,6 +186,8 @@ class Policies:
             for name, limiter in before.limiters.items():
                 if definition.limiters.get(name) == limiter.definition:
                     self.limiters[name] = limiter
+                else:
+                    limiter.usage.forget()
 
     def admit(
         self,
@@ -240,7 +249,11 @@ class Policies:
         """
         counting = self.limiters[limiter]
         key = counting.key(facts)
-        return lambda now: counting.limiter.decide(key, now).allowed
+        return lambda now: counting.count(key, now).allowed
+
+    def keys(self, now: float) -> dict[str, tuple[int, int, int]]:
+        """Return how many keys each limiter refuses now, how many it knows, and how many it has room for."""
+        return {name: counting.standing(now) for name, counting in self.limiters.items()}
 
     def count(self, outcome: Outcome, matched: tuple[str, ...]) -> None:
         """Count rules that were acted upon, and those that failed."""
@@ -294,13 +307,17 @@ class MessagePolicies:
     """What is asked about each message of one connection.
 
     It goes on with the rules that there were when the connection came, whatever is loaded since.
+
+    Attributes:
+        senders: whose messages are to be judged.
     """
 
-    __slots__ = ("_keys", "_policies", "_rules")
+    __slots__ = ("_keys", "_policies", "_rules", "senders")
 
     def __init__(self, policies: Policies, rules: MessageRules, facts: UpgradeFacts) -> None:
         self._policies = policies
         self._rules = rules
+        self.senders = rules.senders
         # A message is counted for whoever sent the request.
         self._keys = {name: limiter.key(facts) for name, limiter in policies.limiters.items()}
 
@@ -316,7 +333,7 @@ class MessagePolicies:
                     refusal = rule.action
                 case RateLimit(limiter, code, reason):
                     counting = self._policies.limiters[limiter]
-                    if not counting.limiter.decide(self._keys[limiter], now).allowed:
+                    if not counting.count(self._keys[limiter], now).allowed:
                         refusal = Close(code, reason)
                 case _:
                     pass
@@ -330,15 +347,24 @@ class MessagePolicies:
 class _Counting:
     """A limiter at work."""
 
-    __slots__ = ("definition", "key", "limiter")
+    __slots__ = ("definition", "key", "limiter", "usage")
 
-    def __init__(self, definition: Limiter, salt: bytes) -> None:
+    def __init__(self, definition: Limiter, salt: bytes, usage: Usage) -> None:
         self.definition = definition
+        self.usage = usage
         self.key = Characteristics(definition.characteristics).key
         self.limiter = RateLimiter(definition.rate, salt=salt)
 
     def decide(self, facts: UpgradeFacts, now: float) -> Decision:
-        return self.limiter.decide(self.key(facts), now)
+        return self.count(self.key(facts), now)
+
+    def count(self, key: LimiterKey, now: float) -> Decision:
+        decision = self.limiter.decide(key, now)
+        self.usage.take(key, decision, now)
+        return decision
+
+    def standing(self, now: float) -> tuple[int, int, int]:
+        return self.usage.limited(now), len(self.limiter), self.definition.rate.max_keys
 
 
 def _blocked(rule: Rule, status: int, body: str) -> Failure:

@@ -16,7 +16,7 @@ from typing import Any
 
 from edgews.headers import Headers
 
-from .actions import Block, Close, Drop, Log, Refusal, Rule, Skip, Stage
+from .actions import Block, Close, Drop, Log, Refusal, Rule, Sender, Skip, Stage
 from .cel import EvaluationError, Scope, Value
 from .expressions import Compiled, ExpressionError, compile_expression, functions
 from .fields import Field, Kind, MessageFacts, UpgradeFacts
@@ -156,10 +156,11 @@ class Ruleset:
         self._stages: dict[Stage, list[_Compiled]] = {stage: [] for stage in Stage}
         for rule in rules:
             self._stages[rule.stage].append(self._compile(rule, lists))
-        self._of_upgrade, message = (_wants(self._stages[stage]) for stage in Stage)
-        # What of the request the rules for messages ask for is found once for all messages.
-        self._kept = [want for want in message if not want.field.of_message]
-        self._of_message = [want for want in message if want.field.of_message]
+        self._of_upgrade = _wants(self._stages[Stage.UPGRADE])
+        messages = self._stages[Stage.MESSAGE]
+        self._of_sender = {
+            sender: _OfSender([one for one in messages if sender in one.rule.senders]) for sender in Sender
+        }
 
     @property
     def words(self) -> dict[str, str]:
@@ -169,7 +170,12 @@ class Ruleset:
     @property
     def judges_messages(self) -> bool:
         """Whether there are rules for messages; without, nobody needs to look into them."""
-        return bool(self._stages[Stage.MESSAGE])
+        return bool(self.senders)
+
+    @property
+    def senders(self) -> frozenset[Sender]:
+        """For whose messages there are rules."""
+        return frozenset(sender for sender, found in self._of_sender.items() if found.rules)
 
     def judge(self, facts: UpgradeFacts) -> Outcome:
         """Run the rules on an opening handshake."""
@@ -209,24 +215,41 @@ class Ruleset:
             raise ExpressionError(rule.expression, f"this is {_kind(value)}, not true or false", 1, 1)
 
 
+class _OfSender:
+    """The rules for the messages of one sender, and what they ask for."""
+
+    __slots__ = ("asked", "kept", "rules")
+
+    def __init__(self, rules: list[_Compiled]) -> None:
+        self.rules = rules
+        wants = _wants(rules)
+        # What of the request they ask for is found once for all messages.
+        self.kept = [want for want in wants if not want.field.of_message]
+        self.asked = [want for want in wants if want.field.of_message]
+
+
 class MessageRules:
     """The rules for messages, and what the request of one connection was."""
 
-    __slots__ = ("_ruleset", "_values")
+    __slots__ = ("_ruleset", "_values", "senders")
 
     def __init__(self, ruleset: Ruleset, facts: UpgradeFacts) -> None:
         self._ruleset = ruleset
+        self.senders = ruleset.senders
         # Of the request nothing is kept but what rules ask for.
-        self._values: dict[str, Value] = {want.field.name: want.field.read(facts) for want in ruleset._kept}
+        self._values: dict[Sender, dict[str, Value]] = {
+            sender: {want.field.name: want.field.read(facts) for want in found.kept}
+            for sender, found in ruleset._of_sender.items()
+        }
 
     def judge(self, facts: MessageFacts) -> Outcome:
         """Run the rules on a message."""
         scope = Scope(self._ruleset._functions)
-        values = dict(self._values)
-        for want in self._ruleset._kept:
+        found, values = self._ruleset._of_sender[facts.sender], dict(self._values[facts.sender])
+        for want in found.kept:
             _set(scope, want, values[want.field.name])
-        _load(scope, values, self._ruleset._of_message, facts)
-        return _run(self._ruleset._stages[Stage.MESSAGE], scope, values)
+        _load(scope, values, found.asked, facts)
+        return _run(found.rules, scope, values)
 
 
 _ORDINARY = UpgradeFacts(

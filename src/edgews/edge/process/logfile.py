@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -54,3 +55,23 @@ def open_log(target: str) -> Stream | None:
     if target == "off":
         return None
     return sys.stdout if target == "-" else LogFile(target)
+
+
+def check_log(where: str) -> None:
+    """Find out whether a log could be opened; no file is made.
+
+    Raises:
+        OSError: it could not.
+    """
+    if where in ("-", "off"):
+        return
+    found = os.path.exists(where)
+    if os.path.isdir(where):
+        number = errno.EISDIR
+    elif not found and not os.path.isdir(os.path.dirname(where) or "."):
+        number = errno.ENOENT
+    elif not os.access(where if found else os.path.dirname(where) or ".", os.W_OK):
+        number = errno.EACCES
+    else:
+        return
+    raise OSError(number, os.strerror(number))

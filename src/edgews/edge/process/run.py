@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -157,7 +158,7 @@ class Running:
         try:
             await admin.start()
         except OSError as error:
-            raise Refused([_no_admin(error)]) from None
+            raise Refused([self._no_admin(error)]) from None
 
     async def _open_admin(self) -> None:
         """Listen at the admin address once the gateway before has let go of it."""
@@ -170,11 +171,18 @@ class Running:
                 await self._admin.start()
             except OSError as error:
                 if loop.time() > end:
-                    say(f"there is no live page: {_no_admin(error)}")
+                    say(f"there is no live page: {self._no_admin(error)}")
                     return
                 await asyncio.sleep(ADMIN_PAUSE)
             else:
                 return
+
+    def _no_admin(self, error: OSError) -> str:
+        admin = self._service.config.admin
+        assert admin is not None
+        # asyncio says more, and that in its own words.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or error
+        return f"cannot listen at the admin address {admin.address}: {why}"
 
     async def serve(self) -> None:
         """Serve until somebody says that it is enough, and drain."""
@@ -211,6 +219,7 @@ class Running:
                 config = source.config()
                 self._check(config)
                 if config.admin is not None:
+                    # What is wrong with it is known before anything changes; certificates are `prepare`'s.
                     read_token(config, config.admin)
                 await self._service.reload(source)
                 if self._admin is not None:
@@ -232,7 +241,7 @@ class Running:
         """Refuse what cannot change while the gateway runs."""
         now = self._service.config
         fixed = [key for key in ("control", "loop") if getattr(config, key) != getattr(now, key)]
-        if (config.admin and config.admin.address) != (now.admin and now.admin.address):
+        if _place(config) != _place(now):
             fixed.append("admin")
         if (worker_count(config) == 1) is not (self._count == 1):
             fixed.append("workers")
@@ -285,6 +294,8 @@ class Running:
                 try:
                     async with self._changing:
                         await self._service.renew()
+                        if self._admin is not None:
+                            self._admin.renew(self._service.config)
                 except (ConfigError, Refused) as error:
                     say(f"{error}\nthe certificates from before stay.")
                 else:
@@ -310,8 +321,9 @@ class Running:
         task.add_done_callback(self._tasks.discard)
 
 
-def _no_admin(error: OSError) -> str:
-    return f"cannot listen at the admin address: {error.strerror or error}"
+def _place(config: Config) -> tuple[str, bool] | None:
+    """Return where the admin address is, and whether it speaks TLS."""
+    return None if config.admin is None else (config.admin.address, config.admin.certificate is not None)
 
 
 def say(text: str) -> None:

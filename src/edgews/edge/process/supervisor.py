@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
-from edgews.edge.admin.answers import joined
+from edgews.edge.admin.answers import NOBODY, NobodyAnswers, joined
+from edgews.edge.analytics.ledger import Ledger
 from edgews.edge.config.tables import Config
 from edgews.edge.gateway.prepare import prepare
 from edgews.edge.gateway.sockets import ByAddress, Sockets, share
@@ -19,6 +21,7 @@ from edgews.edge.gateway.sockets import ByAddress, Sockets, share
 from .channel import Channel, Gone, Refused, nothing
 from .resources import worker_count
 from .source import Source
+from .watchdog import watch
 
 # A worker's time for its start, for one step of a reload, and for what it has to do beside a drain (seconds).
 START_TIMEOUT: Final = 60.0
@@ -40,14 +43,43 @@ class Worker:
         self.index = index
         self.addresses: list[str] = []
         self.leaving = False
+        # It has not answered lately: who has only a question does not wait for it.
+        self.silent = False
         self.pause = FIRST_PAUSE
         self._process: Process | None = None
         self._channel: Channel | None = None
 
     @property
+    def pid(self) -> int:
+        """The process; 0 while there is none."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
     def name(self) -> str:
         """What messages call it."""
-        return f"worker {self.index}" + ("" if self._process is None else f" (process {self._process.pid})")
+        return f"worker {self.index}" + (f" (process {self.pid})" if self.pid else "")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, if it is there."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be said to it any more."""
+        return self._channel is None or self._channel.closed.done()
+
+    async def report(self, ledger: Ledger, timeout: float) -> int | None:
+        """Put what the worker has counted into the ledger; return its process, None if it does not answer."""
+        pid = self.pid
+        try:
+            ledger.take(pid, await self.ask("answer", timeout, question="report", values={}))
+        except Gone:
+            self.silent = self.silent or pid == self.pid
+            return None
+        self.silent = False
+        return pid
 
     async def start(self, loop: str, message: dict[str, Any], sockets: ByAddress) -> None:
         """Start the process, and wait until it accepts.
@@ -70,6 +102,7 @@ class Worker:
                 ours.close()
                 raise
         self._channel = Channel(ours, nothing)
+        self.silent = False
         try:
             self.addresses = await self.ask("start", START_TIMEOUT, sockets, **message)
         except BaseException:
@@ -118,17 +151,22 @@ class Worker:
         self._process = self._channel = None
         return code
 
-    async def drain(self, seconds: float, handed_over: bool) -> None:
-        """End the connections, and then the process; by force if it takes too long."""
+    async def drain(self, seconds: float, handed_over: bool, ledger: Ledger) -> None:
+        """End the connections, and then the process; by force if it takes too long.
+
+        What it has counted at its end stays in the ledger.
+        """
         self.leaving = True
+        pid = self.pid
         with suppress(Refused):
-            await self.ask("drain", seconds + END_TIMEOUT, handed_over=handed_over)
+            ledger.take(pid, await self.ask("drain", seconds + END_TIMEOUT, handed_over=handed_over))
             process = self._process
             assert process is not None
             with suppress(TimeoutError):
                 async with asyncio.timeout(END_TIMEOUT):
                     await process.wait()
         await self.kill()
+        ledger.end(pid, time.time())
 
 
 class Supervisor:
@@ -154,6 +192,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changing = asyncio.Lock()
         self._stopping = False
+        self._ledger = Ledger()
 
     @property
     def addresses(self) -> list[str]:
@@ -221,10 +260,21 @@ class Supervisor:
 
     async def answer(self, question: str, values: dict[str, Any]) -> Any:
         """Answer a question of the admin address; see `Asked`. Who does not answer has no part in it."""
-        workers = (*self._workers, *self._retired)
+        workers = [worker for worker in (*self._workers, *self._retired) if not worker.silent]
+        if question == "report":
+            return await self._report(workers)
         asked = (worker.ask("answer", ANSWER_TIMEOUT, question=question, values=values) for worker in workers)
         found = await asyncio.gather(*asked, return_exceptions=True)
-        return joined(question, values, [answer for answer in found if not isinstance(answer, BaseException)])
+        answer = joined(question, values, [one for one in found if not isinstance(one, BaseException)])
+        return self._ledger.trace(**values) if answer is None and question == "trace" else answer
+
+    async def _report(self, workers: Iterable[Worker]) -> dict[str, Any]:
+        """Return one report for all; of who does not answer, the last one counts."""
+        fresh = await asyncio.gather(*(worker.report(self._ledger, ANSWER_TIMEOUT) for worker in workers))
+        found = self._ledger.report([pid for pid in fresh if pid is not None], time.time())
+        if found is None:
+            raise NobodyAnswers(NOBODY)
+        return found
 
     async def drain(self, *, handed_over: bool = False) -> None:
         """Stop accepting, and end all connections and workers."""
@@ -233,7 +283,8 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         workers = (*self._workers, *self._retired)
-        await asyncio.gather(*(worker.drain(self.config.drain_time, handed_over) for worker in workers))
+        drain_time = self.config.drain_time
+        await asyncio.gather(*(worker.drain(drain_time, handed_over, self._ledger) for worker in workers))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -286,7 +337,7 @@ class Supervisor:
             await worker.kill()
 
     async def _retire(self, worker: Worker) -> None:
-        await worker.drain(self.config.drain_time, handed_over=True)
+        await worker.drain(self.config.drain_time, True, self._ledger)
         self._retired.discard(worker)
 
     async def _keep(self, worker: Worker) -> None:
@@ -294,14 +345,23 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         while True:
-            name = worker.name
-            code = await worker.ended()
+            name, pid = worker.name, worker.pid
+            self._ledger.begin(pid)
+            watching = asyncio.ensure_future(
+                watch(worker, self._ledger, lambda: self.config.worker_timeout, self._say)
+            )
+            try:
+                code = await worker.ended()
+            finally:
+                watching.cancel()
             if worker.leaving or self._stopping:
                 return
             await worker.kill()
+            died = self._ledger.end(pid, time.time())
             if loop.time() - begun > STEADY:
                 worker.pause = FIRST_PAUSE
-            self._say(f"{name} has ended with {code}.")
+            with_it = f" With it, {died} connections have ended." if died else ""
+            self._say(f"{name} has ended with {code}.{with_it}")
             while not await self._replace(worker):
                 pass
             begun = loop.time()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import signal
 import socket
 import sys
@@ -31,6 +32,8 @@ def main(descriptor: int, loop: str) -> None:
     """
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
+    # Where it hangs is told when it is ended for that.
+    faulthandler.enable()
     raise_limit()
     factory = loop_factory(loop)
     with asyncio.Runner(loop_factory=None if factory is None else factory[1]) as runner:
@@ -109,8 +112,10 @@ class Worker:
     async def _reopen(self, _: dict[str, Any], __: list[socket.socket]) -> None:
         await self.unit.reopen()
 
-    async def _drain(self, message: dict[str, Any], _: list[socket.socket]) -> None:
+    async def _drain(self, message: dict[str, Any], _: list[socket.socket]) -> Any:
         await self.drain(handed_over=message["handed_over"])
+        # What it has counted is told once more: nobody can ask later.
+        return await self.unit.answer("report", {})
 
     async def _answer(self, message: dict[str, Any], _: list[socket.socket]) -> Any:
         return await self.unit.answer(message["question"], message["values"])

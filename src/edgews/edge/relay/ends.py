@@ -39,6 +39,8 @@ class Why(Enum):
     """Somebody asked for it."""
     DROPPED = "dropped"
     """The gateway dropped both streams."""
+    DIED = "worker died"
+    """The process of the gateway that held it has died; nobody is left who could log it."""
     GATEWAY = "gateway"
     """Another reason of the gateway's."""
 

@@ -14,13 +14,13 @@ How both legs come to their end is the tunnel's table, as without inspection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Final, Protocol
 
 from edgews.connection import Connection, Role
 from edgews.edge.policy.actions import Close as CloseAction
-from edgews.edge.policy.actions import Drop
+from edgews.edge.policy.actions import Drop, Sender
 from edgews.edge.policy.fields import MessageFacts
 from edgews.errors import RemoteProtocolError, StateError
 from edgews.events import Close, Disconnected, Event, Ping, Pong
@@ -57,7 +57,12 @@ class Verdict(Protocol):
 
 
 class Judge(Protocol):
-    """Who is asked about each message of the client."""
+    """Who is asked about messages."""
+
+    @property
+    def senders(self) -> Collection[Sender]:
+        """Whose messages it is to be asked about."""
+        ...
 
     def judge(self, facts: MessageFacts, now: float) -> Verdict:
         """Say what becomes of it."""
@@ -191,14 +196,23 @@ class MessageScanner:
 
 
 class MessageLeg(Leg):
-    """A byte stream with a connection of the engine's at our end."""
+    """A byte stream with a connection of the engine's at our end.
 
-    __slots__ = ("_pong", "conn", "inspected", "lost")
+    Attributes:
+        asks: somebody is to be asked about messages from there.
+        judged: as whose, if the judge is; None if not.
+        received: how many messages from there the judge has got.
+    """
+
+    __slots__ = ("_pong", "asks", "conn", "inspected", "judged", "lost", "received")
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.inspected = MessageScanner(conn)
         super().__init__(self.inspected, conn.role is Role.SERVER)
+        self.asks = False
+        self.judged: Sender | None = None
+        self.received = 0
         # The stream has ended behind what is held: whether it was lost, None if it goes on.
         self.lost: bool | None = None
         # What the last Ping is answered with.
@@ -227,12 +241,12 @@ class Inspection(Tunnel):
 
     Args:
         client, origin: the legs.
-        judge: who is asked about each message of the client; None lets all of them pass.
+        judge: who is asked about messages; None lets all of them pass.
         meter: counts each message of the client first.
         timeouts, max_age: see `Tunnel`.
     """
 
-    __slots__ = ("_asks", "_begun", "_judge", "_meter", "_received")
+    __slots__ = ("_begun", "_judge", "_meter")
 
     def __init__(
         self,
@@ -247,10 +261,12 @@ class Inspection(Tunnel):
         super().__init__(client, origin, timeouts=timeouts, max_age=max_age)
         self._judge = judge
         self._meter = meter
-        self._asks = judge is not None or meter is not None
         self._begun = 0.0
-        # How many messages the client has sent.
-        self._received = 0
+        senders = () if judge is None else judge.senders
+        for leg, sender in ((client, Sender.CLIENT), (origin, Sender.ORIGIN)):
+            leg.judged = sender if sender in senders else None
+        client.asks = client.judged is not None or meter is not None
+        origin.asks = origin.judged is not None
 
     def start(self, now: float) -> None:
         """Start the timers; the tunnel is open."""
@@ -267,7 +283,7 @@ class Inspection(Tunnel):
             self.more(leg, now)
         else:
             plain, scanner.plain = scanner.plain, ()
-            if scanner.over or (leg.client and self._asks):
+            if scanner.over or leg.asks:
                 for message in plain:
                     self._message(leg, message, now)
             elif plain:
@@ -314,27 +330,30 @@ class Inspection(Tunnel):
         scanner = leg.inspected
         if scanner.over:
             return len(message)
-        if leg.client and not self._allows(message, now):
+        if leg.asks and not self._allows(leg, message, now):
             scanner.dropped += 1
             return len(message)
         return max(self._send(leg, (message,)), len(message))
 
-    def _allows(self, message: str | bytes, now: float) -> bool:
-        """Say whether a message of the client may pass, and end the connection if so it is decided."""
-        if self._meter is not None and not self._meter(now):
+    def _allows(self, leg: MessageLeg, message: str | bytes, now: float) -> bool:
+        """Say whether a message may pass, and end the connection if so it is decided."""
+        if leg.client and self._meter is not None and not self._meter(now):
             self.finish(CloseCode.TRY_AGAIN_LATER, TOO_MANY, now, why=Why.LIMIT)
             return False
-        judge = self._judge
-        if judge is None:
+        judge, sender = self._judge, leg.judged
+        if judge is None or sender is None:
             return True
-        self._received += 1
+        leg.received += 1
         plain = isinstance(message, bytes) or message.isascii()
         size = len(message) if plain else len(str(message).encode())
-        verdict = judge.judge(MessageFacts(message, size, self._received, now - self._begun), now)
+        verdict = judge.judge(MessageFacts(message, size, leg.received, now - self._begun, sender), now)
         refusal = verdict.refusal
         if isinstance(refusal, CloseAction):
             cause = f"closed by the rule {verdict.rule}"
             self.finish(refusal.code, refusal.reason, now, cause=cause, why=Why.RULE)
+            if not (leg.client or self.client.told or self._end_code is None):
+                # What the origin has sent behind it is not to be heard.
+                self._tell(self.client, self._verdict(""))
         return refusal is None
 
     def _control(self, leg: MessageLeg, event: Event) -> None:
