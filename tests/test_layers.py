@@ -36,6 +36,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "B: the protocol": {
         "client",
+        "closing",
         "connection",
         "handshake",
         "http1",
