@@ -12,6 +12,9 @@ CALLBACKS, AWAIT = "edgews callbacks", "edgews async for"
 LIBRARIES = (CALLBACKS, AWAIT, "picows", "aiohttp", "websockets")
 STARLETTE = ("uvicorn EdgewsProtocol", "uvicorn websockets-sansio", "uvicorn wsproto")
 
+# No library at all.
+BARE = "bare echo"
+
 SECONDS, BYTES = "s", "B"
 
 
@@ -74,6 +77,18 @@ ROWS = (
         ("edgews", "websockets"),
         partial(broadcasts, compressed=True),
         {"edgews": {"websockets": 0.5}},
+    ),
+    Row(
+        "bare-small",
+        "echo of 32 B, 100 connections, beside a slice and a write",
+        (CALLBACKS, AWAIT, "websockets", BARE),
+        partial(echoes, size=32, connections=100, flight=1),
+    ),
+    Row(
+        "bare-large",
+        "echo of 64 KiB, 100 connections, beside bytes handed over as they come",
+        (CALLBACKS, AWAIT, "aiohttp", BARE),
+        partial(echoes, size=65536, connections=100, flight=1),
     ),
     Row(
         "uvicorn",

@@ -10,8 +10,11 @@ import gc
 import logging
 import socket
 import sys
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from functools import partial
+from hashlib import sha1
+from typing import cast
 
 import uvloop
 
@@ -92,6 +95,47 @@ async def websockets(sock: socket.socket) -> None:
     await serve(echo, sock=sock, compression=None, max_size=LIMIT)
 
 
+class Bare(asyncio.Protocol):
+    """Hand back what comes, without the mask's key: what an echo costs without a WebSocket library.
+
+    It knows where a frame ends, with one in flight at a time, and looks at nothing else. What it sends has
+    the length of the right answer, and is still masked.
+    """
+
+    def __init__(self) -> None:
+        self._open = False
+        # Bytes that are still to come of a frame.
+        self._left = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._left:
+            self._left -= len(data)
+            self._transport.write(data)
+        elif self._open:
+            size = data[1] & 0x7F
+            if size == 126:
+                size = int.from_bytes(data[2:4], "big") + 2
+            elif size == 127:
+                size = int.from_bytes(data[2:10], "big") + 8
+            self._left = size + 6 - len(data)
+            self._transport.write(data[4:])
+        else:
+            self._open = True
+            key = data.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+            accept = b64encode(sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+            self._transport.write(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+            )
+
+
+async def bare(sock: socket.socket) -> None:
+    await asyncio.get_running_loop().create_server(Bare, sock=sock)
+
+
 async def under_uvicorn(sock: socket.socket, ws: str) -> None:
     """Serve one Starlette application, with this class for its connections."""
     import uvicorn
@@ -121,6 +165,7 @@ SERVERS: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "picows": picows,
     "aiohttp": aiohttp,
     "websockets": websockets,
+    "bare echo": bare,
 }
 
 # The same Starlette application under uvicorn.
