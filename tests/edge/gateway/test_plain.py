@@ -160,6 +160,21 @@ def test_a_head_has_no_body():
         assert client.read_rest().endswith(b"\r\n\r\n")
 
 
+def test_fields_with_other_characters_arrive_as_they_came():
+    fields = request("GET / HTTP/1.1", "X-Name: Zoë ☃")
+    with Origin() as origin, asked(origin, fields) as (_, client, server):
+        assert "X-Name: Zoë ☃\r\n".encode() in server.head
+        server.send(answer(b"hi", "X-Name: Zoë ☃"))
+        assert "X-Name: Zoë ☃\r\n".encode() in client.read_head()
+
+
+@pytest.mark.parametrize("line", ["post / HTTP/1.1", "Get / HTTP/1.1"])
+def test_a_method_in_small_letters_is_not_made_another_one(line):
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        client.send(request(line, "Content-Length: 0"))
+        assert client.read_head().startswith(b"HTTP/1.1 501 ")
+
+
 def test_a_client_that_waits_to_be_asked_for_its_body():
     data = request("PUT / HTTP/1.1", "Transfer-Encoding: chunked", "Expect: 100-continue")
     with Origin() as origin, asked(origin, data) as (_, client, server):

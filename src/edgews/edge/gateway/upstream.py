@@ -80,7 +80,7 @@ class Upstreams:
         return session.request(
             asked.method,
             url,
-            headers=CIMultiDict(asked.headers),
+            headers=CIMultiDict((name, _sent(value)) for name, value in asked.headers),
             data=body,
             allow_redirects=False,
             trace_request_ctx=reached,
@@ -178,6 +178,19 @@ def watch(response: aiohttp.ClientResponse) -> None:
 def _broken(content: aiohttp.StreamReader) -> None:
     if not content.is_eof() and content.exception() is None:
         content.set_exception(aiohttp.ClientPayloadError())
+
+
+def _sent(value: str) -> str:
+    """Return a field's value, which has a character for each byte, so that its bytes go out again.
+
+    The library writes UTF-8. What is none arrives as if it were Latin-1; RFC 9110 §5.5 advises against both.
+    """
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _url(origin: Origin, target: str) -> URL:
