@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -325,6 +326,18 @@ def test_the_gateways_own_answer_to_a_head_has_no_body():
 
 
 # What goes wrong
+
+
+def test_an_origin_that_resets_is_no_fault_of_the_gateway():
+    with Origin() as origin, asked(origin, request()) as (gateway, client, server):
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi")
+        client.read_head()
+        assert client._take(2) == b"hi"
+        server.reset()
+        assert client.read_rest() == b""
+        eventually(gateway.is_empty, "the connection is gone")
+        # What nobody has looked at is reported when it is thrown away; `stop` fails then.
+        gc.collect()
 
 
 BROKEN = {

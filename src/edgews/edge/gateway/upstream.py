@@ -172,10 +172,12 @@ def watch(response: aiohttp.ClientResponse) -> None:
     protocol = None if connection is None else connection.protocol
     gone = None if protocol is None else protocol.closed
     if gone is not None:
-        gone.add_done_callback(lambda _: _broken(response.content))
+        gone.add_done_callback(lambda gone: _broken(response.content, gone))
 
 
-def _broken(content: aiohttp.StreamReader) -> None:
+def _broken(content: aiohttp.StreamReader, gone: asyncio.Future[None]) -> None:
+    # An exception that nobody has looked at is reported as a fault of ours.
+    gone.cancelled() or gone.exception()
     if not content.is_eof() and content.exception() is None:
         content.set_exception(aiohttp.ClientPayloadError())
 
