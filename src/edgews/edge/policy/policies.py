@@ -160,7 +160,8 @@ class Policies:
             name: _Counting(
                 limiter,
                 self.usage.setdefault(name, Usage()),
-                *((salt,) if sharing is None else (sharing.salt, sharing.limiters[name])),
+                salt if sharing is None else sharing.salt,
+                None if sharing is None else sharing.limiters[name],
             )
             for name, limiter in definition.limiters.items()
         }
