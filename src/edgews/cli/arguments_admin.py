@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from edgews.cli.admin import DEFAULT_ADDRESS, TOKEN_VARIABLE
-from edgews.cli.completion import SHELLS
 
 # As the feed knows them; a test compares.
 SORTS: Final = ("age", "bytes", "client", "messages", "origin", "ping", "route")
+
+# What `edgews completion` has something for.
+SHELLS: Final = ("bash", "zsh", "fish")
 
 _TOP_EXAMPLES: Final = f"""\
 examples:
