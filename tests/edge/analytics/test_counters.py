@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.analytics.counters import Counter, Histogram, add_rows
+from edgews.edge.analytics.counters import Counter, Histogram, add_rows, most_rows
 from edgews.edge.analytics.metrics import OTHER, Metric
 
 METRIC = Metric("Seconds.", ("route",), (1.0, 2.0))
@@ -72,3 +72,11 @@ def test_rows_of_parts_are_the_rows_of_the_whole(parts: list[list[tuple[tuple[st
         histograms.append(histogram.rows())
     assert add_rows(counters) == whole.rows()
     assert add_rows(histograms) == wholes.rows()
+
+
+@given(st.lists(st.dictionaries(labels, st.integers(0, 5))))
+def test_the_most_of_each(parts: list[dict[tuple[str], int]]) -> None:
+    rows = [[[list(key), number] for key, number in part.items()] for part in parts]
+    keys = sorted({key for part in parts for key in part})
+    most = [[list(key), max(part[key] for part in parts if key in part)] for key in keys]
+    assert most_rows(rows) == most

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -24,93 +23,7 @@ from edgews.edge.policy.connlimit import (
     Standing,
     State,
 )
-
-# Whole seconds, so that the model can take them one by one.
-connection_limits = st.builds(
-    ConnectionLimit,
-    soft=st.integers(1, 3),
-    burst=st.integers(0, 2),
-    allowance=st.integers(0, 5).map(float),
-    patience=st.integers(0, 5).map(float) | st.just(math.inf),
-    retry_after=st.integers(0, 9),
-)
-HOSTS = ("a", "b")
-CLIENTS = ("1", "2", "3")
-NAMES = range(12)
-
-
-@dataclass
-class Model:
-    """Everything that is open, in order, and what each scope has spent."""
-
-    limits: dict[Kind, ConnectionLimit]
-    overrides: dict[Scope, ConnectionLimit]
-    now: int = 0
-    # With all its scopes: those without a limit may get one.
-    open: dict[int, list[Scope]] = field(default_factory=dict)
-    spent: dict[Scope, int] = field(default_factory=dict)
-    told: set[int] = field(default_factory=set)
-
-    def limit(self, scope: Scope) -> ConnectionLimit | None:
-        return self.overrides.get(scope, self.limits.get(scope[0]))
-
-    def members(self, scope: Scope) -> list[int]:
-        return [name for name, scopes in self.open.items() if scope in scopes]
-
-    def scopes(self) -> list[Scope]:
-        """Return what may be above its limit or has been."""
-        found = [(Kind.ALL, ""), (Kind.ROUTE, "r")]
-        found += [(Kind.HOST, host) for host in HOSTS] + [(Kind.CLIENT, client) for client in CLIENTS]
-        return [scope for scope in found if self.limit(scope)]
-
-    def second(self) -> None:
-        self.now += 1
-        for scope in self.scopes():
-            limit = self.limit(scope)
-            assert limit is not None
-            above = self.above(scope)
-            most = limit.allowance + (0 if limit.patience == math.inf else limit.patience)
-            spent = self.spent.get(scope, 0) + (1 if above else -1)
-            self.spent[scope] = int(min(max(spent, 0), most))
-
-    def change(self, limits: dict[Kind, ConnectionLimit]) -> None:
-        """Have other limits; what has none any more forgets what it has spent."""
-        self.limits = limits
-        spent, self.spent = self.spent, {}
-        for scope in self.scopes():
-            limit = self.limit(scope)
-            assert limit is not None
-            most = limit.allowance + (0 if limit.patience == math.inf else limit.patience)
-            self.spent[scope] = int(min(spent.get(scope, 0), most))
-
-    def above(self, scope: Scope) -> bool:
-        limit = self.limit(scope)
-        assert limit is not None
-        return len(self.members(scope)) > limit.soft
-
-    def state(self, scope: Scope) -> State:
-        limit = self.limit(scope)
-        assert limit is not None
-        if not self.above(scope):
-            return State.OK
-        return State.BURST if self.spent.get(scope, 0) < limit.allowance else State.OVER
-
-    def refuses(self, scope: Scope) -> bool:
-        limit = self.limit(scope)
-        assert limit is not None
-        count = len(self.members(scope)) + 1
-        if count <= limit.soft:
-            return False
-        return count > limit.soft + limit.burst or self.spent.get(scope, 0) >= limit.allowance
-
-    def excess(self, scope: Scope) -> int:
-        """Return how many more have to be told to go."""
-        limit = self.limit(scope)
-        assert limit is not None
-        if self.spent.get(scope, 0) < limit.allowance + limit.patience:
-            return 0
-        members = self.members(scope)
-        return max(len(members) - limit.soft - len(self.told & set(members)), 0)
+from tests.edge.policy.crowds import CLIENTS, HOSTS, NAMES, Model, connection_limits
 
 
 class Machine(RuleBasedStateMachine):
@@ -310,16 +223,11 @@ def test_without_limits_everybody_is_welcome() -> None:
     limiter = ConnectionLimiter({})
     assert all(limiter.admit(name, 0) == Admission(True, State.OK) for name in range(100))
     assert limiter.standing(0, [(Kind.ALL, "")]) == []
+    # There are no other processes.
+    limiter.heed()
+    assert limiter.present(7) == 7
     assert limiter.next_shed() is None
     assert limiter.shed(1e9, {}) == []
-
-
-@given(st.integers(1, 50), st.integers(0, 50), st.integers(1, 9))
-def test_the_parts_of_a_limit_are_no_less_than_the_whole(soft: int, burst: int, parts: int) -> None:
-    part = ConnectionLimit(soft, burst, 1.0, 2.0, 3).divided(parts)
-    assert soft <= part.soft * parts < soft + parts
-    assert burst <= part.burst * parts < burst + parts
-    assert (part.allowance, part.patience, part.retry_after) == (1.0, 2.0, 3)
 
 
 @pytest.mark.parametrize("plan", PLAN_CONNECTIONS)

@@ -24,13 +24,18 @@ from edgews.edge.policy.actions import (
     Stage,
 )
 from edgews.edge.policy.connlimit import ConnectionLimit, Kind
+from edgews.edge.policy.conntable import ConnectionTable, Shape
 from edgews.edge.policy.fields import MessageFacts, UpgradeFacts
 from edgews.edge.policy.normalize import normalize
 from edgews.edge.policy.policies import PASSED, Definition, Limiter, Policies
 from edgews.edge.policy.ratelimit import RateLimit as Rate
+from edgews.edge.policy.ratetable import table_size
 from edgews.edge.policy.rules import Ruleset
+from edgews.edge.policy.sharing import Sharing
+from edgews.edge.policy.storage import Storage
 from edgews.edge.policy.tokens import Claims, Key, make
 from edgews.headers import Headers
+from tests.edge.policy.memory import storage
 
 pytestmark = pytest.mark.edge
 
@@ -270,17 +275,64 @@ def test_what_a_reload_keeps() -> None:
     assert (without.usage["l"].allowed, without.usage["l"].refused) == (2, 1)
 
 
-@given(st.integers(1, 20), st.integers(0, 20), st.integers(1, 5))
-def test_processes_share_what_all_clients_have(soft: int, burst: int, processes: int) -> None:
-    limit = ConnectionLimit(soft, burst)
-    scopes = {(Kind.ROUTE, "r"): limit, (Kind.CLIENT, "c"): limit}
-    whole = Definition(connections=dict.fromkeys(Kind, limit), overrides=scopes)
-    part = whole.shared(processes)
-    for one in (part.connections[Kind.ALL], part.connections[Kind.HOST], part.overrides[Kind.ROUTE, "r"]):
-        assert soft <= one.soft * processes < soft + processes
-        assert burst <= one.burst * processes < burst + processes
-        assert one.allowance == limit.allowance
-    assert part.connections[Kind.CLIENT] == part.overrides[Kind.CLIENT, "c"] == limit
+def sharing(
+    definition: Definition, process: int, table: ConnectionTable, *, memories: dict[str, Storage]
+) -> Sharing:
+    """Return what a process shares; a limiter that is new gets memory."""
+    for name, limiter in definition.limiters.items():
+        memories.setdefault(name, storage(table_size(limiter.rate)))
+    return Sharing(b"salt", process, memories, table)
+
+
+def make_table() -> ConnectionTable:
+    shape = Shape(2, 100)
+    return ConnectionTable(shape, storage(shape.size), b"salt")
+
+
+def test_processes_count_together_whatever_is_loaded() -> None:
+    def made(requests: int) -> Definition:
+        return Definition(
+            rules=Ruleset([Rule("r", "true", RateLimit("l"))]),
+            limiters={"l": Limiter(("ip.src",), Rate(requests, LONG))},
+            connections={Kind.ALL: ConnectionLimit(3)},
+        )
+
+    def statuses(policies: list[Policies], names: str) -> list[int]:
+        """Have connections come to the processes in turns."""
+        found = []
+        for number, name in enumerate(names):
+            failure = admit(policies[number % 2], name).failure
+            found.append(0 if failure is None else failure.status)
+        return found
+
+    memories: dict[str, Storage] = {}
+    one = made(5)
+    table = make_table()
+    first = [Policies(one, sharing=sharing(one, process, table, memories=memories)) for process in range(2)]
+    assert statuses(first, "abcd") == [0, 0, 0, 503]
+    first[0].release("a", 0.0)
+    # The same limiter in the same memory, and another table of connections that knows them all.
+    larger = make_table()
+    larger.adopt(table, 0.0)
+    second = [
+        Policies(one, before=before, sharing=sharing(one, process, larger, memories=memories))
+        for process, before in enumerate(first)
+    ]
+    assert second[0].limiters == first[0].limiters
+    assert statuses(second, "ef") == [0, 503]
+    for name in "bce":
+        for policies in second:
+            policies.release(name, 0.0)
+    assert statuses(second, "ghi") == [0, 429, 429]
+    # Another limiter, and hence other memory.
+    other = made(6)
+    memories = {}
+    third = [
+        Policies(other, before=before, sharing=sharing(other, process, larger, memories=memories))
+        for process, before in enumerate(second)
+    ]
+    assert statuses(third, "jkl") == [0, 0, 503]
+    assert third[0].connections is first[0].connections
 
 
 def test_what_is_kept_of_a_verdict() -> None:

@@ -76,6 +76,16 @@ def add_rows(parts: Iterable[list[list[Any]]]) -> list[list[Any]]:
     return [[list(key), *values] for key, values in sorted(found.items())]
 
 
+def most_rows(parts: Iterable[list[list[Any]]]) -> list[list[Any]]:
+    """Return the greatest number that the same labels have in several lists of rows of one number each."""
+    found: dict[Labels, int] = {}
+    for rows in parts:
+        for labels, number in rows:
+            key = tuple(labels)
+            found[key] = max(number, found.get(key, number))
+    return [[list(key), number] for key, number in sorted(found.items())]
+
+
 def _plus(one: Any, other: Any) -> Any:
     if isinstance(one, list):
         return [a + b for a, b in zip(one, other, strict=True)]

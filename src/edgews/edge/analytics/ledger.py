@@ -42,7 +42,7 @@ class Ledger:
             self._living[process] = report
 
     def end(self, process: Process, now: float) -> int:
-        """Keep what a process has counted; return how many connections have died with it, as far as is known."""
+        """Keep what a process has counted; return how many connections have died with it, if known."""
         report = self._living.pop(process, None)
         if report is None:
             return 0

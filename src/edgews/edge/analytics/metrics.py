@@ -66,6 +66,8 @@ GAUGES: Final = {
     "limiter_keys": Metric("Keys in the table of a rate limiter.", ("limiter",)),
     "limiter_max_keys": Metric("Keys that its table has room for.", ("limiter",)),
 }
+# What all processes have together, and each of them tells.
+WHOLE: Final = frozenset({"limiter_keys", "limiter_max_keys"})
 HISTOGRAMS: Final = {
     "opening_seconds": Metric("Time from the client's connection to the answer 101.", ("route",), _QUICK),
     "connection_seconds": Metric("How long connections that have ended were open.", ("route",), _LONG),

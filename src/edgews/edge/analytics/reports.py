@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from .counters import add_rows
-from .metrics import COUNTERS, GAUGES, HISTOGRAMS
+from .counters import add_rows, most_rows
+from .metrics import COUNTERS, GAUGES, HISTOGRAMS, WHOLE
 from .series import FIELDS, SPAN, add_series
 from .tally import SHOWN, newest
 
@@ -19,18 +19,22 @@ STATES: Final = ("ok", "burst", "over", "failing", "down")
 def merge(reports: Sequence[Report]) -> Report:
     """Return one report for several processes, at least one.
 
-    Numbers are added; of the last ends and refusals the newest stay.
+    Numbers are added, but for limits, which count for all processes; of the last ends and refusals the newest
+    stay.
     """
     return {
         "time": max(report["time"] for report in reports),
         "since": min(report["since"] for report in reports),
         "workers": sum(report["workers"] for report in reports),
         **{
-            kind: {name: add_rows([report[kind][name] for report in reports]) for name in table}
+            kind: {
+                name: (most_rows if name in WHOLE else add_rows)([report[kind][name] for report in reports])
+                for name in table
+            }
             for kind, table in (("counters", COUNTERS), ("gauges", GAUGES), ("histograms", HISTOGRAMS))
         },
         "series": add_series([report["series"] for report in reports]),
-        "limits": _joined(reports, "limits", ("kind", "name"), ("count", "soft", "burst")),
+        "limits": _joined(reports, "limits", ("kind", "name"), most=("count", "soft", "burst", "spent")),
         "origins": _joined(reports, "origins", ("route", "origin"), ("active", "checks")),
         **{
             key: newest((record for report in reports for record in report[key]), SHOWN)
@@ -40,7 +44,11 @@ def merge(reports: Sequence[Report]) -> Report:
 
 
 def _joined(
-    reports: Iterable[Report], key: str, names: tuple[str, ...], sums: tuple[str, ...]
+    reports: Iterable[Report],
+    key: str,
+    names: tuple[str, ...],
+    sums: tuple[str, ...] = (),
+    most: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
     """Put together what several processes say of the same limit or origin."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -56,8 +64,8 @@ def _joined(
             known["state"] = max(known["state"], entry["state"], key=STATES.index)
             if "cause" in entry:
                 known["cause"] = known["cause"] or entry["cause"]
-            if "spent" in entry:
-                known["spent"] = max(known["spent"], entry["spent"])
+            for number in most:
+                known[number] = max(known[number], entry[number])
     return [found[name] for name in sorted(found)]
 
 

@@ -38,15 +38,20 @@ class Admission:
     def __init__(self, gateway: Gateway, prepared: Prepared) -> None:
         self._gateway = gateway
         self._salt = os.urandom(_SALT_BYTES)
-        self.policies = Policies(prepared.definition.shared(gateway.workers), salt=self._salt)
+        self.policies = Policies(prepared.definition, salt=self._salt, sharing=gateway.sharing)
         self._shedding = Shedding(gateway, self.policies.connections)
         self._take(prepared)
 
     def use(self, prepared: Prepared) -> None:
         """Go on with other policies; connections, counts and limiters that are the same stay."""
-        now = self._gateway.loop.time()
-        definition = prepared.definition.shared(self._gateway.workers)
-        self.policies = Policies(definition, before=self.policies, salt=self._salt, now=now)
+        self.policies = Policies(
+            prepared.definition,
+            before=self.policies,
+            salt=self._salt,
+            now=self._gateway.loop.time(),
+            sharing=self._gateway.sharing,
+        )
+        self.present()
         self._take(prepared)
         self._shedding.changed()
 
@@ -94,6 +99,10 @@ class Admission:
             meter=None if limiter is None else self.policies.meter(limiter, facts),
         )
         return route
+
+    def present(self) -> int:
+        """Say how many connections there are here; return how many the whole gateway has."""
+        return self.policies.connections.present(len(self._gateway.connections))
 
     def release(self, proxied: Proxied) -> None:
         """Give back the place of a connection."""

@@ -145,7 +145,7 @@ class Observer:
 
     def _limits(self) -> list[dict[str, Any]]:
         gateway = self._gateway
-        count, soft = len(gateway.connections), gateway.max_connections
+        count, soft = gateway.admission.present(), gateway.max_connections
         whole = {"kind": "all", "name": "max_connections", "state": "ok" if count < soft else "over"}
         admission = gateway.admission
         definition = admission.policies.definition

@@ -9,6 +9,7 @@ from typing import Any
 from edgews.edge.config.tables import Config
 from edgews.edge.forwarding.proxypeers import ProxyPeers
 from edgews.edge.policy.decisions import Failure
+from edgews.edge.policy.sharing import Sharing
 from edgews.edge.relay.ends import Why
 from edgews.frames import CloseCode
 from edgews.limits import Limits
@@ -38,20 +39,22 @@ class Gateway:
     Args:
         config: checked already; the files that it names are read here.
         log: where records go.
-        workers: processes that share what the configuration allows for all of them.
+        sharing: what it has in common with other processes; None if there are none.
 
     Raises:
         ConfigError: one of them cannot be used.
     """
 
-    def __init__(self, config: Config, *, log: AccessLog | None = None, workers: int = 1) -> None:
+    def __init__(
+        self, config: Config, *, log: AccessLog | None = None, sharing: Sharing | None = None
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.observer = Observer(self, AccessLog(None) if log is None else log)
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
         self.listening: dict[str, Listening] = {}
         self.sockets = Sockets()
-        self.workers = workers
+        self.sharing = sharing
         self.draining = False
         self._leaving = False
         self._empty: asyncio.Future[None] | None = None
@@ -73,7 +76,7 @@ class Gateway:
         self._retired += [route.upstreams for route in before]
         self.limits = Limits(max_header_size=config.max_header_size)
         self.open_timeout = config.open_timeout
-        self.max_connections = -(-config.max_connections // self.workers)
+        self.max_connections = config.max_connections
 
     @property
     def addresses(self) -> list[str]:
@@ -95,8 +98,9 @@ class Gateway:
         self.observer.start()
         self._checks.use(self.routes)
 
-    def apply(self, prepared: Prepared, sockets: ByAddress) -> None:
+    def apply(self, prepared: Prepared, sockets: ByAddress, sharing: Sharing | None = None) -> None:
         """Go on with another configuration, and on these sockets; open connections keep theirs."""
+        self.sharing = sharing
         self._listen(prepared.config, prepared.contexts, sockets)
         self._configure(prepared)
         self.admission.use(prepared)
@@ -210,13 +214,14 @@ class Gateway:
         """Say where a request goes, or why it goes nowhere."""
         if self.draining:
             return DRAINING
-        if len(self.connections) > self.max_connections:
+        if self.admission.present() > self.max_connections:
             return TOO_MANY
         return self.admission.admit(proxied)
 
     def came(self, proxied: Proxied) -> None:
         """Keep a connection."""
         self.connections.add(proxied)
+        self.admission.present()
 
     def opened(self, proxied: Proxied) -> None:
         """Take a connection that is open."""
@@ -251,6 +256,7 @@ class Gateway:
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
+        self.admission.present()
         self.admission.release(proxied)
         self.observer.gone(proxied)
         if not self.connections and self._empty is not None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _LOOKS: Final = 4
 # Seconds between two looks, at least.
 _PAUSE: Final = 0.05
+# How often to see what connections that came to other processes have brought about (seconds).
+HEED_INTERVAL: Final = 1.0
 # Connections that are looked at before others have their turn.
 _SLICE: Final = 1000
 
@@ -28,7 +30,7 @@ _SLICE: Final = 1000
 class Shedding:
     """Looks at connections while there is an excess, and ends the idlest when it has lasted."""
 
-    __slots__ = ("_connections", "_gateway", "_left", "_seen", "_timer")
+    __slots__ = ("_connections", "_gateway", "_heeding", "_left", "_seen", "_timer")
 
     def __init__(self, gateway: Gateway, connections: ConnectionLimiter) -> None:
         self._gateway = gateway
@@ -37,6 +39,9 @@ class Shedding:
         # How many messages had passed at the last look, and since when it has been so many.
         self._seen: dict[Hashable, tuple[int, float]] = {}
         self._left: Iterator[Hashable] | None = None
+        self._heeding: asyncio.TimerHandle | None = None
+        if gateway.sharing is not None:
+            self._heed()
 
     def check(self) -> None:
         """Begin to look if there is an excess now."""
@@ -45,12 +50,22 @@ class Shedding:
 
     def changed(self) -> None:
         """Look at once: the limits are others, and so is the time when somebody has to go."""
-        self.close()
+        self._stop()
         self._left = None
         self.check()
 
     def close(self) -> None:
         """Stop looking."""
+        self._stop()
+        if self._heeding is not None:
+            self._heeding.cancel()
+
+    def _heed(self) -> None:
+        self._heeding = self._gateway.loop.call_later(HEED_INTERVAL, self._heed)
+        self._connections.heed()
+        self.check()
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

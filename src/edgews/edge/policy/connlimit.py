@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from heapq import nsmallest
 from itertools import islice
@@ -87,10 +87,6 @@ class ConnectionLimit:
         if self.retry_after < 0:
             raise ValueError(f"retry_after must not be negative, but is {self.retry_after}")
 
-    def divided(self, parts: int) -> ConnectionLimit:
-        """Return what one of several has, rounded up."""
-        return replace(self, soft=-(-self.soft // parts), burst=-(-self.burst // parts))
-
     @classmethod
     def of_plan(cls, plan: Plan, connections: int | None = None) -> ConnectionLimit:
         """Return the limit of a plan, with a tenth more for bursts.
@@ -147,7 +143,7 @@ class Standing:
     spent: float
 
 
-class _Gauge:
+class Gauge:
     """One scope: who is in it, who was told to go, and what it has spent."""
 
     __slots__ = ("at", "leaving", "limit", "members", "spent")
@@ -159,8 +155,32 @@ class _Gauge:
         self.spent = 0.0
         self.at = now
 
+    def enter(self, connection: Hashable) -> None:
+        """Take one more."""
+        self.members[connection] = None
+
+    def leave(self, connection: Hashable, told: bool) -> None:
+        """Let one go, which was told to or not."""
+        del self.members[connection]
+        self.leaving -= told
+
+    def tell(self) -> None:
+        """One was told to go."""
+        self.leaving += 1
+
+    @property
+    def count(self) -> int:
+        """Return how many there are."""
+        return len(self.members)
+
+    @property
+    def told(self) -> int:
+        """Return how many of them were told to go."""
+        return self.leaving
+
     @property
     def excess(self) -> int:
+        """Return how many more than the soft limit there are; negative if fewer."""
         return len(self.members) - self.limit.soft
 
     @property
@@ -170,6 +190,7 @@ class _Gauge:
         return self.limit.allowance + patience
 
     def advance(self, now: float) -> None:
+        """Spend, or get back, what has passed."""
         passed = max(now - self.at, 0.0)
         self.at = max(now, self.at)
         if self.excess > 0:
@@ -179,6 +200,7 @@ class _Gauge:
 
     @property
     def state(self) -> State:
+        """Return where it stands."""
         if self.excess <= 0:
             return State.OK
         return State.BURST if self.spent < self.limit.allowance else State.OVER
@@ -195,12 +217,12 @@ class _Gauge:
         """Return how many have to be told to go, besides those that were."""
         if self.limit.patience == math.inf or self.spent < self.cap:
             return 0
-        return max(self.excess - self.leaving, 0)
+        return max(self.excess - self.told, 0)
 
     @property
     def sheds_at(self) -> float:
         """Return when there will be somebody to shed, infinity if nothing leads to it."""
-        if self.limit.patience == math.inf or self.excess <= self.leaving:
+        if self.limit.patience == math.inf or self.excess <= self.told:
             return math.inf
         return self.at + self.cap - self.spent
 
@@ -224,17 +246,21 @@ class ConnectionLimiter:
     ) -> None:
         self._limits = dict(limits)
         self._overrides = dict(overrides or {})
-        self._gauges: dict[Scope, _Gauge] = {}
+        self._gauges: dict[Scope, Gauge] = {}
         # Host, route and client of each connection: also of those without a limit, which may get one.
         self._places: dict[Hashable, tuple[str, str, str]] = {}
         self._leaving: set[Hashable] = set()
         # Those above their soft limit.
-        self._excessive: dict[Scope, _Gauge] = {}
+        self._excessive: dict[Scope, Gauge] = {}
         # Scopes without a connection that have spent something.
         self._cooling: dict[Scope, None] = {}
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def present(self, number: int) -> int:
+        """Say how many are there, also without a place; return how many are in all processes."""
+        return number
 
     def admit(
         self, connection: Hashable, now: float, *, host: str = "", route: str = "", client: str = ""
@@ -248,25 +274,22 @@ class ConnectionLimiter:
             raise ValueError(f"connection {connection!r} is there already")
         self._cool(now)
         place = (host, route, client)
-        entered: dict[Scope, _Gauge] = {}
+        entered: dict[Scope, Gauge] = {}
         for scope, limit in self._limited(place):
-            gauge = self._gauges.get(scope) or _Gauge(limit, now)
+            gauge = self._gauges.get(scope) or self._gauge(scope, limit, now)
             gauge.advance(now)
             if gauge.full:
                 return Admission(False, gauge.state, scope, REFUSED_STATUS, limit.retry_after)
             entered[scope] = gauge
         for scope, gauge in entered.items():
             self._gauges[scope] = gauge
-            self._enter(connection, scope, gauge)
+            gauge.enter(connection)
+            self._cooling.pop(scope, None)
+            if gauge.excess > 0:
+                self._excessive[scope] = gauge
         self._places[connection] = place
         states = [gauge.state for gauge in entered.values()]
         return Admission(True, max(states, key=_ORDER.index, default=State.OK))
-
-    def _enter(self, connection: Hashable, scope: Scope, gauge: _Gauge) -> None:
-        gauge.members[connection] = None
-        self._cooling.pop(scope, None)
-        if gauge.excess > 0:
-            self._excessive[scope] = gauge
 
     def release(self, connection: Hashable, now: float) -> None:
         """Give back the place of a connection that has ended; one without a place is none of ours."""
@@ -276,12 +299,11 @@ class ConnectionLimiter:
         for scope, _ in () if place is None else self._limited(place):
             gauge = self._gauges[scope]
             gauge.advance(now)
-            del gauge.members[connection]
-            gauge.leaving -= leaving
+            gauge.leave(connection, leaving)
             if gauge.excess <= 0:
                 self._excessive.pop(scope, None)
             if not gauge.members:
-                self._cooling[scope] = None
+                self._left(scope)
         self._cool(now)
 
     def shed(self, now: float, last_activity: Mapping[Hashable, float]) -> list[Shed]:
@@ -302,7 +324,7 @@ class ConnectionLimiter:
                 chosen.append(Shed(one, scope))
                 self._leaving.add(one)
                 for other, _ in self._limited(self._places[one]):
-                    self._gauges[other].leaving += 1
+                    self._gauges[other].tell()
         return chosen
 
     def excessive(self) -> list[Hashable]:
@@ -326,18 +348,36 @@ class ConnectionLimiter:
         self._limits, self._overrides = dict(limits), dict(overrides)
         self._excessive.clear()
         self._cooling.clear()
+        self._carry(before, now)
+        self._enter_all(now)
+
+    def _carry(self, before: Mapping[Scope, Gauge], now: float) -> None:
+        """Keep what was spent."""
         for scope, old in before.items():
             old.advance(now)
             limit = self._limit(scope)
             if limit is not None and old.spent:
-                gauge = self._gauges[scope] = _Gauge(limit, now)
+                gauge = self._gauges[scope] = Gauge(limit, now)
                 gauge.spent = min(old.spent, gauge.cap)
                 self._cooling[scope] = None
+
+    def _enter_all(self, now: float) -> None:
+        """Put everybody where there is a limit."""
         for connection, place in self._places.items():
             for scope, limit in self._limited(place):
-                gauge = self._gauges.setdefault(scope, _Gauge(limit, now))
-                self._enter(connection, scope, gauge)
+                gauge = self._gauges.get(scope)
+                if gauge is None:
+                    gauge = self._gauges[scope] = self._gauge(scope, limit, now)
+                    gauge.advance(now)
+                gauge.members[connection] = None
                 gauge.leaving += connection in self._leaving
+                self._cooling.pop(scope, None)
+        for scope, gauge in self._gauges.items():
+            if gauge.excess > 0:
+                self._excessive[scope] = gauge
+
+    def heed(self) -> None:
+        """See what other processes have brought about: nothing."""
 
     def next_shed(self) -> float | None:
         """Return when to call `shed`, None if nothing is above its soft limit."""
@@ -349,12 +389,18 @@ class ConnectionLimiter:
         found: list[Standing] = []
         for scope in list(self._gauges) if scopes is None else scopes:
             if limit := self._limit(scope):
-                gauge = self._gauges.get(scope) or _Gauge(limit, now)
+                gauge = self._gauges.get(scope) or self._gauge(scope, limit, now)
                 gauge.advance(now)
-                found.append(
-                    Standing(scope, gauge.state, len(gauge.members), limit.soft, limit.burst, gauge.spent)
-                )
+                found.append(Standing(scope, gauge.state, gauge.count, limit.soft, limit.burst, gauge.spent))
         return found
+
+    def _gauge(self, scope: Scope, limit: ConnectionLimit, now: float) -> Gauge:
+        """Return a scope that nobody here is in; it has to be advanced first."""
+        return Gauge(limit, now)
+
+    def _left(self, scope: Scope) -> None:
+        """Nobody here is in a scope any more."""
+        self._cooling[scope] = None
 
     def _limited(self, place: tuple[str, str, str]) -> Iterator[tuple[Scope, ConnectionLimit]]:
         """Yield the scopes of a place that have a limit."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from .actions import Block, Close, Drop, RateLimit, RequireToken, Rule
 from .bearer import Places
 from .connlimit import ConnectionLimit, ConnectionLimiter, Kind, Scope
+from .connshared import SharedConnectionLimiter
 from .decisions import Failure
 from .fields import Characteristics, MessageFacts, UpgradeFacts
 from .lists import client_group
@@ -23,6 +24,9 @@ from .normalize import host_name
 from .ratelimit import Decision, RateLimiter
 from .ratelimit import Key as LimiterKey
 from .ratelimit import RateLimit as Rate
+from .ratetable import RateTable
+from .sharing import Sharing
+from .storage import Storage
 from .tokens import Fault, Key, check
 from .usage import Usage
 
@@ -66,26 +70,6 @@ class Definition:
     places: Places | None = None
     max_lifetime: float | None = None
     conditions: Sequence[Callable[[UpgradeFacts], bool] | None] = ()
-
-    def shared(self, processes: int) -> Definition:
-        """Return the part of one of several processes, between which clients come in at random.
-
-        What all clients have together is divided. A limit for one client is not: it would refuse what is
-        allowed when the client comes to the same process twice.
-        """
-        if processes == 1:
-            return self
-        return replace(
-            self,
-            connections={
-                kind: limit if kind is Kind.CLIENT else limit.divided(processes)
-                for kind, limit in self.connections.items()
-            },
-            overrides={
-                scope: limit if scope[0] is Kind.CLIENT else limit.divided(processes)
-                for scope, limit in self.overrides.items()
-            },
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +134,9 @@ class Policies:
     Args:
         definition: what they are.
         before: policies whose state goes on: connections, limiters that are the same, counts.
-        salt: see `RateLimiter`.
+        salt: see `Gcra`; what several processes share has one of its own.
         now: seconds, of the clock that all calls use.
+        sharing: what several processes share; None with a single one. Policies before had some, too, or not.
 
     Attributes:
         connections: who is there, and where each scope stands.
@@ -167,24 +152,32 @@ class Policies:
         before: Policies | None = None,
         salt: bytes = b"",
         now: float = 0.0,
+        sharing: Sharing | None = None,
     ) -> None:
         self.definition = definition
         self.usage: dict[str, Usage] = {} if before is None else before.usage
         self.limiters = {
-            name: _Counting(limiter, salt, self.usage.setdefault(name, Usage()))
+            name: _Counting(
+                limiter,
+                self.usage.setdefault(name, Usage()),
+                salt if sharing is None else sharing.salt,
+                None if sharing is None else sharing.limiters[name],
+            )
             for name, limiter in definition.limiters.items()
         }
         if before is None:
-            self.connections = ConnectionLimiter(definition.connections, definition.overrides)
+            self.connections = _connections(definition, sharing)
             self.matches: Counter[str] = Counter()
             self.errors: Counter[str] = Counter()
         else:
             self.connections = before.connections
+            if sharing is not None and isinstance(self.connections, SharedConnectionLimiter):
+                self.connections.move(sharing.connections, now)
             self.connections.change(definition.connections, definition.overrides, now)
             self.matches = before.matches
             self.errors = before.errors
             for name, limiter in before.limiters.items():
-                if definition.limiters.get(name) == limiter.definition:
+                if (same := self.limiters.get(name)) is not None and same.counts_with(limiter):
                     self.limiters[name] = limiter
                 else:
                     limiter.usage.forget()
@@ -347,13 +340,24 @@ class MessagePolicies:
 class _Counting:
     """A limiter at work."""
 
-    __slots__ = ("definition", "key", "limiter", "usage")
+    __slots__ = ("_storage", "definition", "key", "limiter", "usage")
 
-    def __init__(self, definition: Limiter, salt: bytes, usage: Usage) -> None:
+    def __init__(
+        self, definition: Limiter, usage: Usage, salt: bytes, storage: Storage | None = None
+    ) -> None:
         self.definition = definition
         self.usage = usage
         self.key = Characteristics(definition.characteristics).key
-        self.limiter = RateLimiter(definition.rate, salt=salt)
+        self._storage = storage
+        self.limiter: RateLimiter | RateTable = (
+            RateLimiter(definition.rate, salt=salt)
+            if storage is None
+            else RateTable(definition.rate, storage, salt=salt)
+        )
+
+    def counts_with(self, other: _Counting) -> bool:
+        """Say whether both are one limiter."""
+        return self.definition == other.definition and self._storage is other._storage
 
     def decide(self, facts: UpgradeFacts, now: float) -> Decision:
         return self.count(self.key(facts), now)
@@ -364,7 +368,14 @@ class _Counting:
         return decision
 
     def standing(self, now: float) -> tuple[int, int, int]:
-        return self.usage.limited(now), len(self.limiter), self.definition.rate.max_keys
+        return self.usage.limited(now), self.limiter.known(now), self.definition.rate.max_keys
+
+
+def _connections(definition: Definition, sharing: Sharing | None) -> ConnectionLimiter:
+    limits, overrides = definition.connections, definition.overrides
+    if sharing is None:
+        return ConnectionLimiter(limits, overrides)
+    return SharedConnectionLimiter(limits, overrides, sharing.connections, sharing.process)
 
 
 def _blocked(rule: Rule, status: int, body: str) -> Failure:

@@ -26,6 +26,8 @@ Key: TypeAlias = "Sequence[str]"
 SECOND = 10**9
 # Bytes that stand for a key. Longer keys cost no more memory, and 128 bits do not collide by accident.
 DIGEST = 16
+# Requests in a period, and keys that are told apart, at most.
+MOST = 10**9
 # Entries of the table one decision looks at to find room.
 STEPS = 8
 
@@ -49,16 +51,16 @@ class RateLimit:
     max_keys: int = 100_000
 
     def __post_init__(self) -> None:
-        if self.requests < 1:
-            raise ValueError(f"requests must be at least 1, not {self.requests}")
+        if not 1 <= self.requests <= MOST:
+            raise ValueError(f"requests must be between 1 and {MOST}, not {self.requests}")
         if not 1e-6 <= self.period <= 1e9:
             raise ValueError(f"period must be between 1e-6 and 1e9 seconds, not {self.period}")
         if not 0 <= self.mitigation_timeout <= 1e9:
             raise ValueError(
                 f"mitigation_timeout must be between 0 and 1e9 seconds, not {self.mitigation_timeout}"
             )
-        if self.max_keys < 1:
-            raise ValueError(f"max_keys must be at least 1, not {self.max_keys}")
+        if not 1 <= self.max_keys <= MOST:
+            raise ValueError(f"max_keys must be between 1 and {MOST}, not {self.max_keys}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +81,21 @@ class Decision:
 
 
 # A theoretical arrival time, and the end of a mitigation; in parts of a tick.
-_Entry: TypeAlias = "tuple[int, int]"
-_UNSEEN: _Entry = (0, 0)
+Entry: TypeAlias = "tuple[int, int]"
+UNSEEN: Entry = (0, 0)
 
 
-class RateLimiter:
-    """Keys and their theoretical arrival times.
+class Gcra:
+    """What is computed of a key, wherever it is kept.
 
-    `salt` is mixed into what the table keeps of keys, so that nobody outside can look for two that
-    collide; any bytes up to 64, best random ones.
+    Args:
+        salt: mixed into what is kept of keys, so that nobody outside can look for two that collide; any
+            bytes up to 64, best random ones.
     """
 
-    __slots__ = (
-        "_block",
-        "_expiries",
-        "_interval",
-        "_now",
-        "_salt",
-        "_scale",
-        "_shared",
-        "_table",
-        "_tolerance",
-        "limit",
-    )
+    __slots__ = ("_block", "_interval", "_salt", "_scale", "_tolerance", "limit")
 
-    def __init__(self, limit: RateLimit, *, salt: bytes = b"") -> None:
+    def __init__(self, limit: RateLimit, salt: bytes) -> None:
         self.limit = limit
         self._salt = salt
         # In parts of a tick of which a tick has `requests`, the interval between requests is whole, too.
@@ -111,13 +103,50 @@ class RateLimiter:
         self._interval = round(limit.period * SECOND)
         self._tolerance = self._interval * limit.requests
         self._block = round(limit.mitigation_timeout * SECOND) * self._scale
+
+    def _digest(self, key: Key) -> bytes:
+        # Each part with its length: ("a", "b") is not ("ab",).
+        parts = [part.encode("utf-8", "surrogatepass") for part in key]
+        joined = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+        return hashlib.blake2b(joined, digest_size=DIGEST, key=self._salt).digest()
+
+    def _judge(self, entry: Entry, at: int, shared: bool) -> tuple[Decision, Entry]:
+        """Return the decision, and the entry after it."""
+        arrival, blocked = entry
+        used = max(arrival - at, 0)
+        after = used + self._interval
+        if blocked <= at and after <= self._tolerance:
+            remaining = (self._tolerance - after) // self._interval
+            return Decision(True, 0.0, remaining, shared), (at + after, blocked)
+        wait = after - self._tolerance
+        # Among those that share, who is refused in the mitigation of another has one of its own to sit out.
+        if self._block and (blocked <= at or (shared and wait > 0)):
+            # Not over before the rate allows it: a question in between would begin another one.
+            blocked = at + max(self._block, wait)
+        wait = max(blocked - at, wait)
+        # Rounded up to a whole tick, for at the one before it is too early.
+        seconds = -(-wait // self._scale) / SECOND
+        return Decision(False, seconds, 0, shared), (arrival, blocked)
+
+
+class RateLimiter(Gcra):
+    """Keys and their theoretical arrival times, in this process alone; see `Gcra` for the salt."""
+
+    __slots__ = ("_expiries", "_now", "_shared", "_table")
+
+    def __init__(self, limit: RateLimit, *, salt: bytes = b"") -> None:
+        super().__init__(limit, salt)
         self._now = 0
-        self._table: dict[bytes, _Entry] = {}
+        self._table: dict[bytes, Entry] = {}
         # One node for each key, with an end that is never later than the key's own.
         self._expiries: list[tuple[int, bytes]] = []
-        self._shared = _UNSEEN
+        self._shared = UNSEEN
 
     def __len__(self) -> int:
+        return len(self._table)
+
+    def known(self, now: float) -> int:
+        """Return how many keys have a place."""
         return len(self._table)
 
     def decide(self, key: Key, now: float) -> Decision:
@@ -147,30 +176,6 @@ class RateLimiter:
     def _at(self, now: float) -> int:
         self._now = max(self._now, int(now * SECOND) * self._scale)
         return self._now
-
-    def _digest(self, key: Key) -> bytes:
-        # Each part with its length: ("a", "b") is not ("ab",).
-        parts = [part.encode("utf-8", "surrogatepass") for part in key]
-        joined = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-        return hashlib.blake2b(joined, digest_size=DIGEST, key=self._salt).digest()
-
-    def _judge(self, entry: _Entry, at: int, shared: bool) -> tuple[Decision, _Entry]:
-        """Return the decision, and the entry after it."""
-        arrival, blocked = entry
-        used = max(arrival - at, 0)
-        after = used + self._interval
-        if blocked <= at and after <= self._tolerance:
-            remaining = (self._tolerance - after) // self._interval
-            return Decision(True, 0.0, remaining, shared), (at + after, blocked)
-        wait = after - self._tolerance
-        # Among those that share, who is refused in the mitigation of another has one of its own to sit out.
-        if self._block and (blocked <= at or (shared and wait > 0)):
-            # Not over before the rate allows it: a question in between would begin another one.
-            blocked = at + max(self._block, wait)
-        wait = max(blocked - at, wait)
-        # Rounded up to a whole tick, for at the one before it is too early.
-        seconds = -(-wait // self._scale) / SECOND
-        return Decision(False, seconds, 0, shared), (arrival, blocked)
 
     def _forget(self, at: int, steps: int) -> None:
         """Drop keys that have everything back, at most `steps` of them."""

@@ -1,4 +1,7 @@
-"""Questions and answers between two processes of a gateway: lines of JSON on a Unix socket, with sockets."""
+"""Questions and answers between two processes of a gateway: lines of JSON on a Unix socket, with sockets.
+
+Files can go along as well: their descriptors are in the message as `files`, and belong to who handles it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import json
 import os
 import socket
+import stat
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
@@ -49,7 +53,8 @@ class Channel:
         self._count = 0
         self._line = bytearray()
         self._sockets: deque[socket.socket] = deque()
-        self._out: deque[tuple[memoryview, list[socket.socket]]] = deque()
+        self._files: deque[int] = deque()
+        self._out: deque[tuple[memoryview, list[int]]] = deque()
         self._writing = False
         self._flushed: asyncio.Future[None] | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -57,7 +62,13 @@ class Channel:
         self._loop.add_reader(sock, self._readable)
 
     async def ask(
-        self, do: str, *, timeout: float | None, sockets: Sequence[socket.socket] = (), **more: Any
+        self,
+        do: str,
+        *,
+        timeout: float | None,
+        sockets: Sequence[socket.socket] = (),
+        files: Sequence[int] = (),
+        **more: Any,
     ) -> Any:
         """Ask the other side to do something; return its answer.
 
@@ -71,7 +82,8 @@ class Channel:
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._asked[number] = answer
         try:
-            self._send({"id": number, "do": do, "sockets": len(sockets), **more}, sockets)
+            message = {"id": number, "do": do, "sockets": len(sockets), "files": len(files), **more}
+            self._send(message, [*(sock.fileno() for sock in sockets), *files])
             async with asyncio.timeout(timeout):
                 return await answer
         except TimeoutError:
@@ -87,9 +99,12 @@ class Channel:
         if self._writing:
             self._loop.remove_writer(self._sock)
         self._sock.close()
-        for sock in (*self._sockets, *(sock for _, sockets in self._out for sock in sockets)):
+        for sock in self._sockets:
             sock.close()
+        for descriptor in (*self._files, *(copy for _, copies in self._out for copy in copies)):
+            os.close(descriptor)
         self._sockets.clear()
+        self._files.clear()
         self._out.clear()
         self._is_flushed()
         self.closed.set_result(None)
@@ -101,12 +116,12 @@ class Channel:
             if task is not own:
                 task.cancel()
 
-    def _send(self, message: dict[str, Any], sockets: Sequence[socket.socket] = ()) -> None:
-        """Queue a line; with the sockets go copies, which are closed once they are out."""
+    def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        """Queue a line; copies of the descriptors go along, and are closed once they are out."""
         if self.closed.done():
             return
         line = memoryview(json.dumps(message).encode() + b"\n")
-        copies = [sock.dup() for sock in sockets]
+        copies = [os.dup(descriptor) for descriptor in descriptors]
         while copies:
             # One byte carries a group of them; the rest of the line comes behind.
             self._out.append((line[:1], copies[:_SOCKETS_AT_ONCE]))
@@ -117,14 +132,11 @@ class Channel:
     def _write(self) -> None:
         try:
             while self._out:
-                data, sockets = self._out[0]
-                if sockets:
-                    sent = socket.send_fds(self._sock, [data], [sock.fileno() for sock in sockets])
-                else:
-                    sent = self._sock.send(data)
+                data, copies = self._out[0]
+                sent = socket.send_fds(self._sock, [data], copies) if copies else self._sock.send(data)
                 self._out.popleft()
-                for sock in sockets:
-                    sock.close()
+                for copy in copies:
+                    os.close(copy)
                 if data[sent:]:
                     self._out.appendleft((data[sent:], []))
         except (BlockingIOError, InterruptedError):
@@ -134,6 +146,9 @@ class Channel:
             return
         except OSError:
             # What was said before may still stand there to be read; its end closes this side.
+            for _, copies in self._out:
+                for copy in copies:
+                    os.close(copy)
             self._out.clear()
         if self._writing:
             self._writing = False
@@ -149,11 +164,14 @@ class Channel:
             data, descriptors = b"", []
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                self._files.append(descriptor)
+                continue
             sock = socket.socket(fileno=descriptor)
             # Python takes it for one that blocks, and would make it one: here, and in whoever shares it.
             sock.setblocking(False)
             self._sockets.append(sock)
-        if not data or len(self._sockets) > MAX_SOCKETS:
+        if not data or len(self._sockets) + len(self._files) > MAX_SOCKETS:
             self.close()
             return
         before, *lines = data.split(b"\n")
@@ -172,6 +190,7 @@ class Channel:
             message = json.loads(line)
             number, count = int(message["id"]), int(message.get("sockets", 0))
             sockets = [self._sockets.popleft() for _ in range(count)]
+            message["files"] = [self._files.popleft() for _ in range(int(message.get("files", 0)))]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             return False
         if "do" in message:
@@ -179,6 +198,7 @@ class Channel:
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
             return True
+        close_files(message)
         answer = self._asked.get(number)
         if answer is not None and not answer.done():
             if "faults" in message:
@@ -202,7 +222,8 @@ class Channel:
         else:
             if isinstance(answer, With):
                 self._send(
-                    {"id": number, "answer": answer.answer, "sockets": len(answer.sockets)}, answer.sockets
+                    {"id": number, "answer": answer.answer, "sockets": len(answer.sockets)},
+                    [sock.fileno() for sock in answer.sockets],
                 )
             else:
                 self._send({"id": number, "answer": answer})
@@ -228,8 +249,15 @@ class With:
         self.sockets = sockets
 
 
+def close_files(message: dict[str, Any]) -> None:
+    """Close the files of a message that has no use for them."""
+    for descriptor in message["files"]:
+        os.close(descriptor)
+
+
 async def nothing(message: dict[str, Any], sockets: list[socket.socket]) -> None:
     """Answer the questions of a side that has none to ask."""
     for sock in sockets:
         sock.close()
+    close_files(message)
     raise Refused(["nothing can be asked here"])

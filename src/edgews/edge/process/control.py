@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 
 from edgews.edge.gateway.sockets import ByAddress, answers
 
-from .channel import Channel, Refused, With, nothing
+from .channel import Channel, Refused, With, close_files, nothing
 
 # Who asks at the same time, at most.
 MAX_CHANNELS: Final = 16
@@ -105,6 +105,7 @@ class Control:
         async def handle(message: dict[str, Any], sockets: list[socket.socket]) -> Any:
             for unwanted in sockets:
                 unwanted.close()
+            close_files(message)
             work = self._work.get(message["do"])
             if work is None:
                 raise Refused(["this gateway does not know what was asked for; is it an older one?"])

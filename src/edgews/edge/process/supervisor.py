@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
@@ -20,6 +20,7 @@ from edgews.edge.gateway.sockets import ByAddress, Sockets, share
 
 from .channel import Channel, Gone, Refused, nothing
 from .resources import worker_count
+from .shared import Shared
 from .source import Source
 from .watchdog import watch
 
@@ -39,8 +40,9 @@ STEADY: Final = 10.0
 class Worker:
     """A worker's process, and what is said to it."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, number: int) -> None:
         self.index = index
+        self.number = number
         self.addresses: list[str] = []
         self.leaving = False
         # It has not answered lately: who has only a question does not wait for it.
@@ -81,7 +83,9 @@ class Worker:
         self.silent = False
         return pid
 
-    async def start(self, loop: str, message: dict[str, Any], sockets: ByAddress) -> None:
+    async def start(
+        self, loop: str, message: dict[str, Any], sockets: ByAddress, files: Sequence[int]
+    ) -> None:
         """Start the process, and wait until it accepts.
 
         Raises:
@@ -104,12 +108,19 @@ class Worker:
         self._channel = Channel(ours, nothing)
         self.silent = False
         try:
-            self.addresses = await self.ask("start", START_TIMEOUT, sockets, **message)
+            self.addresses = await self.ask("start", START_TIMEOUT, sockets, files, **message)
         except BaseException:
             await self.kill()
             raise
 
-    async def ask(self, do: str, timeout: float | None, sockets: ByAddress | None = None, **more: Any) -> Any:
+    async def ask(
+        self,
+        do: str,
+        timeout: float | None,
+        sockets: ByAddress | None = None,
+        files: Sequence[int] = (),
+        **more: Any,
+    ) -> Any:
         """Ask the worker to do something.
 
         Raises:
@@ -122,7 +133,7 @@ class Worker:
             more["shares"] = [(address, len(found)) for address, found in sockets.items()]
             flat = [sock for found in sockets.values() for sock in found]
         try:
-            return await self._channel.ask(do, timeout=timeout, sockets=flat, **more)
+            return await self._channel.ask(do, timeout=timeout, sockets=flat, files=files, **more)
         except Gone as gone:
             raise Gone([f"{self.name}: {fault}" for fault in gone.faults]) from None
 
@@ -181,7 +192,8 @@ class Supervisor:
 
     def __init__(self, source: Source, config: Config, say: Callable[[str], None]) -> None:
         # What the workers will read.
-        prepare(config)
+        self._definition = prepare(config).definition
+        self._shared = Shared()
         self.config = config
         self.sockets = Sockets()
         self.count = worker_count(config)
@@ -207,6 +219,8 @@ class Supervisor:
             Refused: a worker does not start. Nothing is left.
         """
         self.sockets.keep(await self._plan(self.config, self.count))
+        self._shared.plan(self._definition, self.config, self.count)
+        self._shared.keep()
         self._workers = await self._hire(range(self.count), self._source, self.config)
 
     async def reload(self, source: Source) -> None:
@@ -217,23 +231,25 @@ class Supervisor:
         """
         async with self._changing:
             config = source.config()
-            prepare(config)
+            definition = prepare(config).definition
             count = worker_count(config)
             planned = await self._plan(config, count)
             kept, surplus = self._workers[:count], self._workers[count:]
-            wire = asdict(source)
             try:
-                await _all(worker.ask("prepare", STEP_TIMEOUT, source=wire) for worker in kept)
+                self._shared.plan(definition, config, max(count - len(kept), 0))
+                await _all(self._prepare(worker, source) for worker in kept)
                 hired = await self._hire(range(len(kept), count), source, config, planned)
             except BaseException:
                 for worker in kept:
                     with suppress(Refused):
                         await worker.ask("forget", STEP_TIMEOUT)
+                self._shared.forget()
                 self.sockets.discard(planned)
                 raise
             # From here on there is no way back: who does not follow is replaced.
             self.config, self._source, self.count = config, source, count
             self.sockets.keep(planned)
+            self._shared.keep()
             await asyncio.gather(*map(self._apply, kept))
             self._workers = kept + hired
             for worker in surplus:
@@ -311,27 +327,33 @@ class Supervisor:
             Refused: one does not start.
         """
         held = self.sockets.held if planned is None else planned
-        hired = [Worker(index) for index in places]
+        hired = [Worker(index, self._shared.enter()) for index in places]
         try:
             await _all(self._start(worker, source, config, held) for worker in hired)
         except BaseException:
             for worker in hired:
                 await worker.kill()
+                self._shared.leave(worker.number)
             raise
         for worker in hired:
             self._spawn(self._keep(worker))
         return hired
 
     async def _start(self, worker: Worker, source: Source, config: Config, held: ByAddress) -> None:
-        count = worker_count(config)
-        await worker.start(
-            config.loop, {"source": asdict(source), "workers": count}, share(held, worker.index, count)
-        )
+        # What one that had the number before it may have left.
+        self._shared.clear(worker.number)
+        told, files = self._shared.told(worker.number)
+        message = {"source": asdict(source), "shared": told}
+        await worker.start(config.loop, message, share(held, worker.index, worker_count(config)), files)
+
+    async def _prepare(self, worker: Worker, source: Source) -> None:
+        told, files = self._shared.told(worker.number)
+        await worker.ask("prepare", STEP_TIMEOUT, files=files, source=asdict(source), shared=told)
 
     async def _apply(self, worker: Worker) -> None:
         try:
             sockets = share(self.sockets.held, worker.index, self.count)
-            worker.addresses = await worker.ask("apply", STEP_TIMEOUT, sockets, workers=self.count)
+            worker.addresses = await worker.ask("apply", STEP_TIMEOUT, sockets)
         except Refused as refused:
             self._say(f"{refused}\n{worker.name} is replaced.")
             await worker.kill()
@@ -339,6 +361,7 @@ class Supervisor:
     async def _retire(self, worker: Worker) -> None:
         await worker.drain(self.config.drain_time, True, self._ledger)
         self._retired.discard(worker)
+        self._shared.leave(worker.number)
 
     async def _keep(self, worker: Worker) -> None:
         """Start the worker again whenever it ends. Its connections are gone, those that wait are not."""
@@ -357,10 +380,11 @@ class Supervisor:
             if worker.leaving or self._stopping:
                 return
             await worker.kill()
+            self._shared.clear(worker.number)
             died = self._ledger.end(pid, time.time())
             if loop.time() - begun > STEADY:
                 worker.pause = FIRST_PAUSE
-            with_it = f" With it, {died} connections have ended." if died else ""
+            with_it = f" Connections that ended with it: {died}." if died else ""
             self._say(f"{name} has ended with {code}.{with_it}")
             while not await self._replace(worker):
                 pass

@@ -11,6 +11,7 @@ from edgews.edge.gateway.accesslog import AccessLog, Stream
 from edgews.edge.gateway.prepare import Prepared, prepare
 from edgews.edge.gateway.server import Gateway
 from edgews.edge.gateway.sockets import ByAddress, Sockets
+from edgews.edge.policy.sharing import Sharing
 
 from .channel import Refused
 from .logfile import LogFile, open_log
@@ -20,15 +21,18 @@ from .source import Source
 class Unit:
     """A gateway, and what it writes to.
 
+    Args:
+        sharing: what it has in common with other processes; None if there are none.
+
     Raises:
         ConfigError: a file that the configuration names cannot be used.
     """
 
-    def __init__(self, config: Config, workers: int = 1) -> None:
+    def __init__(self, config: Config, sharing: Sharing | None = None) -> None:
         self._stream = _open(config)
-        self._next: tuple[Prepared, Stream | None] | None = None
+        self._next: tuple[Prepared, Stream | None, Sharing | None] | None = None
         try:
-            self.gateway = Gateway(config, log=AccessLog(self._stream), workers=workers)
+            self.gateway = Gateway(config, log=AccessLog(self._stream), sharing=sharing)
         except BaseException:
             _close(self._stream)
             raise
@@ -72,7 +76,7 @@ class Unit:
             raise
         self.apply(planned)
 
-    def prepare(self, config: Config) -> None:
+    def prepare(self, config: Config, sharing: Sharing | None = None) -> None:
         """Read what a configuration names, for `apply`.
 
         Raises:
@@ -81,7 +85,7 @@ class Unit:
         self.forget()
         prepared = prepare(config)
         same = config.access_log == self.config.access_log
-        self._next = prepared, self._stream if same else _open(config)
+        self._next = prepared, self._stream if same else _open(config), sharing
 
     def forget(self) -> None:
         """What was prepared is not to be applied."""
@@ -91,13 +95,12 @@ class Unit:
             if stream is not self._stream:
                 _close(stream)
 
-    def apply(self, sockets: ByAddress, workers: int = 1) -> None:
+    def apply(self, sockets: ByAddress) -> None:
         """Go on with what was prepared last, on these sockets."""
         if self._next is None:
             raise Refused(["nothing was prepared"])
-        (prepared, stream), self._next = self._next, None
-        self.gateway.workers = workers
-        self.gateway.apply(prepared, sockets)
+        (prepared, stream, sharing), self._next = self._next, None
+        self.gateway.apply(prepared, sockets, sharing)
         if stream is not self._stream:
             before, self._stream = self._stream, stream
             self.gateway.observer.log.use(stream)

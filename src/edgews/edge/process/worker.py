@@ -16,6 +16,7 @@ from edgews.edge.gateway.sockets import ByAddress
 from .channel import Channel, Refused
 from .loops import loop_factory
 from .resources import raise_limit
+from .shared import Attached
 from .source import Source
 from .unit import Unit
 
@@ -59,6 +60,7 @@ class Worker:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
         self._unit: Unit | None = None
+        self._attached = Attached()
         self._work: dict[str, Callable[[dict[str, Any], list[socket.socket]], Awaitable[Any]]] = {
             "start": self._start,
             "prepare": self._prepare,
@@ -92,15 +94,17 @@ class Worker:
         self.ended.set()
 
     async def _start(self, message: dict[str, Any], sockets: list[socket.socket]) -> list[str]:
-        self._unit = Unit(Source(**message["source"]).config(), message["workers"])
+        sharing = self._attached.take(message["shared"], message["files"])
+        self._unit = Unit(Source(**message["source"]).config(), sharing)
         await self._unit.start(_by_address(message["shares"], sockets))
         return self._unit.addresses
 
     async def _prepare(self, message: dict[str, Any], _: list[socket.socket]) -> None:
-        self.unit.prepare(Source(**message["source"]).config())
+        sharing = self._attached.take(message["shared"], message["files"])
+        self.unit.prepare(Source(**message["source"]).config(), sharing)
 
     async def _apply(self, message: dict[str, Any], sockets: list[socket.socket]) -> list[str]:
-        self.unit.apply(_by_address(message["shares"], sockets), message["workers"])
+        self.unit.apply(_by_address(message["shares"], sockets))
         return self.unit.addresses
 
     async def _forget(self, _: dict[str, Any], __: list[socket.socket]) -> None:
