@@ -535,3 +535,22 @@ def test_a_reload_leaves_requests_their_connections():
             assert body(client) == b"hi"
         # The old ones are closed once nobody uses them.
         assert server.read_rest() == b""
+
+
+def test_a_reload_leaves_requests_the_next_origin():
+    with Origin() as silent, Origin() as origin:
+        tls = silent.uri.replace("ws:", "wss:")
+        with running(tls, origin.uri) as gateway, Raw.connect(gateway.address) as client:
+            client.send(request())
+            with Raw(silent.sock.accept()[0]) as server:
+                # In the middle of the TLS handshake.
+                assert server._take(1) == b"\x16"
+                gateway.call(gateway.gateway.reload(gateway.gateway.config))
+                server.reset()
+            with origin.accept() as second:
+                second.send(answer())
+                client.read_head()
+                assert body(client) == b"hi"
+                client.close()
+                # The old connections are closed once nobody uses them.
+                assert second.read_rest() == b""

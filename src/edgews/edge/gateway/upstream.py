@@ -150,7 +150,14 @@ class Upstreams:
 
     def _close_if_idle(self) -> None:
         if self._retired and not self._busy and self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self.close())
+            self._closing = asyncio.get_running_loop().create_task(self._close_late())
+
+    async def _close_late(self) -> None:
+        """Close all connections, unless a request has come in between that was on its way already."""
+        if self._busy:
+            self._closing = None
+        else:
+            await self.close()
 
     async def close(self) -> None:
         """Close all connections."""
