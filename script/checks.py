@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -123,14 +124,16 @@ def absent() -> Iterator[tuple[str, str]]:
 
 
 def checks() -> Iterator[Part]:
-    """Yield what reads the code without running it."""
-    yield Part("style and common mistakes (ruff check)", ["ruff", "check", "."])
-    yield Part("layout of the code (ruff format)", ["ruff", "format", "--check", "."])
-    typed = ["src", *(["tests/typing"] if (ROOT / "tests/typing").exists() else [])]
-    yield Part("types (mypy --strict)", ["mypy", "--strict", *typed])
+    """Yield what keeps one core busy: the fuzzer, and what reads the code without running it."""
+    # The longest first, so that the others are done beside it.
+    yield from fuzzing()
     yield Part(
         "types (pyright)", ["pyright", "--project", "pyproject.toml"], {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     )
+    typed = ["src", *(["tests/typing"] if (ROOT / "tests/typing").exists() else [])]
+    yield Part("types (mypy --strict)", ["mypy", "--strict", *typed])
+    yield Part("style and common mistakes (ruff check)", ["ruff", "check", "."])
+    yield Part("layout of the code (ruff format)", ["ruff", "format", "--check", "."])
     if find_spec("sphinx") is not None:
         build = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env", "--builder", "html"]
         yield Part(
@@ -146,7 +149,8 @@ def tests(missing: set[str]) -> Iterator[Part]:
         "layers A to C, policies: 100 % branch coverage of each module by its own test file",
         [sys.executable, "script/coverage"],
     )
-    inside = suite(without={*OUTSIDE, *missing})
+    # In runs of neighbours, which share what their module has started; who is done early takes over some.
+    inside = suite("worksteal", without={*OUTSIDE, *missing})
     yield Part(f"whole suite, backend {backends[0]}", inside, {"EDGEWS_BACKEND": backends[0]}, pytest=True)
     # Each backend has run all tests after this, and `python -O` as well, in two runs.
     # The variable, not the option: pytest-xdist does not hand options of the interpreter on.
@@ -154,9 +158,9 @@ def tests(missing: set[str]) -> Iterator[Part]:
     title = f"whole suite under python -O, backend {backends[-1]}"
     warning = "-Wignore:assertions not in test modules:pytest.PytestConfigWarning"
     yield Part(title, [*inside, warning], optimized, pytest=True)
-    yield from fuzzing()
     if outside := [name for name in OUTSIDE if name not in missing]:
-        command = suite(only=outside, without=missing)
+        # By group, so that the packaging tests share one set of built files.
+        command = suite("loadgroup", only=outside, without=missing)
         yield Part(f"from outside: {', '.join(outside)}", command, pytest=True)
 
 
@@ -167,43 +171,91 @@ def fuzzing() -> Iterator[Part]:
             yield Part("fuzzing, 30 s", [sys.executable, "-m", package, "--seconds", "30"])
 
 
-def suite(*, only: list[str] | None = None, without: set[str]) -> list[str]:
-    """Return the pytest command for the tests with one of the markers `only`, and none of `without`."""
+def suite(spread: str, *, only: list[str] | None = None, without: set[str]) -> list[str]:
+    """Return the pytest command for the tests with one of the markers `only`, and none of `without`.
+
+    Args:
+        spread: how pytest-xdist divides the tests (--dist).
+    """
     wanted = [f"({' or '.join(only)})"] if only else []
     unwanted = [f"not ({' or '.join(sorted(without))})"] if without else []
     select = " and ".join([*wanted, *unwanted])
-    # By group, so that the packaging tests share one set of built files.
     # Two for each core, as half of them wait for a peer.
-    spread = ["-n", str(2 * (os.cpu_count() or 2)), "--dist", "loadgroup"]
-    return [sys.executable, "-m", "pytest", "-q", *spread, *(["-m", select] if select else [])]
+    workers = ["-n", str(2 * (os.cpu_count() or 2)), "--dist", spread]
+    return [sys.executable, "-m", "pytest", "-q", *workers, *(["-m", select] if select else [])]
 
 
-def run(part: Part, totals: Totals) -> None:
-    """Run one part and add what became of it to `totals`."""
-    print(f"\n=== {part.title}", flush=True)
+@dataclass
+class Ended:
+    """What became of a part."""
+
+    code: int
+    seconds: float
+    said: str
+    report: bytes
+
+
+def execute(part: Part, output: int | None = None) -> Ended:
+    """Run one part.
+
+    Args:
+        output: `subprocess.PIPE` keeps what it says, None shows it at once.
+    """
     start = time.monotonic()
     environment = {**os.environ, **part.env}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
         command = [*part.command, f"--junit-xml={report}"] if part.pytest else part.command
         try:
-            code = subprocess.run(
-                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, timeout=TIMEOUT
-            ).returncode
-        except subprocess.TimeoutExpired:
-            print(f"not done after {TIMEOUT} s")
-            code = 1
-        if report.exists():
-            count(report, totals)
-    outcome = f"FAILED ({code})" if code else "passed"
-    print(f"--- {outcome} after {time.monotonic() - start:.0f} s", flush=True)
-    if code:
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT if output else None,
+                encoding="utf-8",
+                errors="replace",
+                timeout=TIMEOUT,
+            )
+            code, said = done.returncode, done.stdout or ""
+        except subprocess.TimeoutExpired as late:
+            before = late.stdout or b""
+            said = before.decode(errors="replace") if isinstance(before, bytes) else before
+            code, said = 1, f"{said}\nnot done after {TIMEOUT} s\n"
+        written = report.read_bytes() if report.exists() else b""
+    return Ended(code, time.monotonic() - start, said, written)
+
+
+def conclude(part: Part, ended: Ended, totals: Totals) -> None:
+    """Show how a part ended, and add what became of it to `totals`."""
+    print(ended.said, end="")
+    outcome = f"FAILED ({ended.code})" if ended.code else "passed"
+    print(f"--- {outcome} after {ended.seconds:.0f} s", flush=True)
+    if ended.report:
+        count(ended.report, totals)
+    if ended.code:
         totals.bad_parts.append(part.title)
 
 
-def count(report: Path, totals: Totals) -> None:
+def run(part: Part, totals: Totals) -> None:
+    """Run one part, which keeps all cores busy, and show what it says meanwhile."""
+    print(f"\n=== {part.title}", flush=True)
+    conclude(part, execute(part), totals)
+
+
+def run_beside(parts: Iterable[Part], totals: Totals) -> None:
+    """Run parts that keep one core busy each, one for each core at a time; show each as it ends."""
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        running = {pool.submit(execute, part, subprocess.PIPE): part for part in parts}
+        for future in as_completed(running):
+            print(f"\n=== {running[future].title}")
+            conclude(running[future], future.result(), totals)
+
+
+def count(report: bytes, totals: Totals) -> None:
     """Add the figures of a JUnit report to `totals`."""
-    for result in ET.parse(report).getroot().iter("testsuite"):
+    for result in ET.fromstring(report).iter("testsuite"):
         tests, failed, skipped = (int(result.get(name, "0")) for name in ("tests", "failures", "skipped"))
         failed += int(result.get("errors", "0"))
         totals.failed += failed
@@ -214,7 +266,8 @@ def main() -> int:
     """Run all parts; return 0 if all of them passed."""
     missing = dict(absent())
     totals = Totals()
-    for part in (*checks(), *tests(set(missing))):
+    run_beside(checks(), totals)
+    for part in tests(set(missing)):
         run(part, totals)
     if missing and os.environ.get("EDGEWS_TEST_REQUIRE") == "all":
         totals.bad_parts.append(f"EDGEWS_TEST_REQUIRE=all, but not run: {', '.join(missing)}")

@@ -131,6 +131,8 @@ def test_a_unix_socket_will_do(gateway: Running, tmp_path: Path) -> None:
 
 def test_over_tls(gateway: Running, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
     files = {name: path for name, path in authority.listen().items() if name != "address"}
     with admin(gateway, **files) as found:
         assert found.url.startswith("https://")
@@ -139,7 +141,7 @@ def test_over_tls(gateway: Running, tmp_path: Path) -> None:
         ray = gateway.last("open")["ray"]
         assert run("doctor", "--ray", ray, "--admin", found.url, **trust).returncode == 0
         for strange in (("top", "--once", found.url), ("doctor", "--ray", ray, "--admin", found.url)):
-            done = run(*strange, SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+            done = run(*strange, SSL_CERT_FILE=str(stranger.trust))
             assert done.returncode == 2
             assert b"is not trusted" in done.stderr
             assert b"SSL_CERT_FILE" in done.stderr
