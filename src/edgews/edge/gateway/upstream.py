@@ -176,8 +176,9 @@ def watch(response: aiohttp.ClientResponse) -> None:
 
 
 def _broken(content: aiohttp.StreamReader, gone: asyncio.Future[None]) -> None:
-    # An exception that nobody has looked at is reported as a fault of ours.
-    gone.cancelled() or gone.exception()
+    if not gone.cancelled():
+        # An exception that nobody has looked at is reported as a fault of ours.
+        gone.exception()
     if not content.is_eof() and content.exception() is None:
         content.set_exception(aiohttp.ClientPayloadError())
 
