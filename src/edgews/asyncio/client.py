@@ -22,12 +22,10 @@ from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
 from .connections import Connections
+from .dialling import dial
 from .link import tls_timeouts
 from .tunnel import tunnel
 from .websocket import WebSocket
-
-# After so many seconds without an answer the next address is tried beside the first. RFC 8305 §5.
-_NEXT_ADDRESS = 0.25
 
 
 class connect:
@@ -178,12 +176,10 @@ class connect:
             options["sock"] = self._sock
         elif proxy := proxy_for(uri, self._proxy):
             options["sock"] = await tunnel(loop, proxy, uri)
-        else:
+        elif _is_address(uri.host):
             options |= {"host": uri.host, "port": uri.port}
-            # uvloop tries one address after the other. asyncio may forget a socket when a race is cancelled,
-            # so there is none where there is but one address.
-            if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(uri.host):
-                options["happy_eyeballs_delay"] = _NEXT_ADDRESS
+        else:
+            options["sock"] = await dial(loop, uri.host, uri.port)
         await loop.create_connection(lambda: ws, **options)
 
 
