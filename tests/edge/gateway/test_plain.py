@@ -328,6 +328,28 @@ def test_the_gateways_own_answer_to_a_head_has_no_body():
 # What goes wrong
 
 
+@loops
+def test_what_nobody_asked_for_is_not_the_next_answer(uvloop):
+    """An origin says on an idle connection that it is about to close it, or has been made to say more."""
+
+    def is_known(gateway: Running) -> bool:
+        (session,) = gateway.gateway.routes[0].upstreams._sessions.values()
+        return any(one.should_close for kept in session.connector._conns.values() for one, _ in kept)
+
+    with Origin() as origin, asked(origin, request(), uvloop=uvloop) as (gateway, client, server):
+        server.send(answer(b"one"))
+        client.read_head()
+        assert body(client) == b"one"
+        server.send(answer(b"evil"))
+        eventually(lambda: is_known(gateway), "more has come")
+        with Raw.connect(gateway.address) as other:
+            other.send(request())
+            with origin.accept() as second:
+                second.send(answer(b"two"))
+                other.read_head()
+                assert body(other) == b"two"
+
+
 def test_an_origin_that_resets_is_no_fault_of_the_gateway():
     with Origin() as origin, asked(origin, request()) as (gateway, client, server):
         server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi")

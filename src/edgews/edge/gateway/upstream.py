@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from multidict import CIMultiDict
@@ -18,6 +18,11 @@ from edgews.events import Request
 
 from .failures import connect_failure
 
+if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
 # How long an unused connection to an origin is kept (seconds): less than most servers keep theirs.
 KEPT: Final = 4.0
 # What has come of an answer, before the origin has to wait (bytes).
@@ -26,6 +31,28 @@ _BUFFER: Final = 64 * 1024
 # used before, which the origin may be closing in this moment; the library then asks once more.
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_EXTRAS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class _Fresh(aiohttp.BaseConnector):
+    """Uses no connection again on which something has come that nobody asked for.
+
+    The library would take it for the answer to whatever is asked next, which may be somebody else's question.
+    RFC 9112 §9.2.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        for protocol, _ in self._conns.get(key, ()):
+            if protocol.should_close:
+                protocol.close()
+        return await super()._get(key, traces)
+
+
+class _FreshTCP(_Fresh, aiohttp.TCPConnector):
+    pass
+
+
+class _FreshUnix(_Fresh, aiohttp.UnixConnector):
+    pass
 
 
 class Upstreams:
@@ -98,9 +125,9 @@ class Upstreams:
             if kept:
                 options["keepalive_timeout"] = KEPT
             connector = (
-                aiohttp.UnixConnector(origin.path, **options)
+                _FreshUnix(origin.path, **options)
                 if origin.path is not None
-                else aiohttp.TCPConnector(ssl=self._context or True, **options)
+                else _FreshTCP(ssl=self._context or True, **options)
             )
             session = self._sessions[origin.text, kept] = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), **self._options
