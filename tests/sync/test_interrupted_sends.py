@@ -1,75 +1,24 @@
-"""Ctrl-C at every point of a send: whatever the peer gets is a stream of whole frames, or is cut off.
-
-CPython looks for signals behind a call, at the beginning of a function, and where a loop goes round. A trace
-function raises there, in the thread and in the code in question, so no point is left to luck.
-"""
+"""Ctrl-C at every point of a send: whatever the peer gets is a stream of whole frames, or is cut off."""
 
 from __future__ import annotations
 
-import dis
 import queue
 import random
 import socket
-import sys
 import threading
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 
-import edgews
 from edgews import CauseKind, Disconnected, PerMessageDeflate
 from edgews.sync import ConnectionClosed, WebSocket, connect
 from edgews.sync.pump import INTERRUPTED
 from tests.raw import TIMEOUT
 from tests.sync.harness import HOST, client_context, running, server_context
+from tests.sync.signals import Interruption
 
-SOURCE = edgews.__path__[0]
-# Behind what the interpreter looks for signals.
-LOOKS = {
-    code
-    for name, code in dis.opmap.items()
-    if name.startswith(("CALL", "RESUME", "JUMP_BACKWARD")) and name != "CALL_INTRINSIC_1"
-}
 # More than the socket takes at once, so that the rest is written in parts and by the connection's thread.
 BIG = random.Random(1).randbytes(300_000)
 SMALL_BUFFER = 65_536
-
-
-class Interruption:
-    """Raise KeyboardInterrupt at one of the points at which it can come; which one is a number from 0 on."""
-
-    def __init__(self, point: int) -> None:
-        self.points = 0
-        self._point = point
-        self._last: dict[FrameType, int] = {}
-
-    def __call__(self, call: Callable[[], object]) -> bool:
-        """Say whether the call was interrupted."""
-        before = sys.gettrace()
-        sys.settrace(self._trace)
-        try:
-            call()
-        except KeyboardInterrupt:
-            return True
-        finally:
-            sys.settrace(before)
-        return False
-
-    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
-        if not frame.f_code.co_filename.startswith(SOURCE):
-            return None
-        frame.f_trace_opcodes = True
-        if event == "opcode":
-            last = self._last.get(frame)
-            self._last[frame] = frame.f_code.co_code[frame.f_lasti]
-            if last in LOOKS:
-                self.points += 1
-                if self.points > self._point:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
-        return self._trace
 
 
 class Ends:
@@ -93,6 +42,7 @@ class Ends:
 def test_no_byte_is_lost_or_sent_twice(secure: bool, compression: PerMessageDeflate | None) -> None:
     ends = Ends()
     outcomes = set()
+    context = client_context() if secure else None
     with running(ends, ssl=server_context() if secure else None, compression=compression) as server:
 
         def interrupted(point: int) -> bool:
@@ -101,7 +51,7 @@ def test_no_byte_is_lost_or_sent_twice(secure: bool, compression: PerMessageDefl
             ws = connect(
                 f"{'wss' if secure else 'ws'}://{HOST}/",
                 sock=sock,
-                ssl=client_context() if secure else None,
+                ssl=context,
                 server_hostname=HOST if secure else None,
                 compression=compression,
             )

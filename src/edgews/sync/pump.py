@@ -15,6 +15,7 @@ import math
 import threading
 from collections.abc import Callable
 from time import monotonic
+from typing import TypeVar
 
 from edgews.client import ClientConnection
 from edgews.errors import LocalProtocolError
@@ -25,11 +26,14 @@ from edgews.server import ServerConnection
 from edgews.states import State, Transport
 from edgews.timers import ASAP
 
+from .condition import Condition
 from .poller import Poller
 from .streams import Stream
 
+T = TypeVar("T")
+
 # The cause of an end that follows from such an interruption.
-INTERRUPTED = "an exception from outside, such as Ctrl-C, interrupted the encoding of a message"
+INTERRUPTED = "an exception from outside, such as Ctrl-C, interrupted the work on a message"
 
 
 class Pump:
@@ -42,11 +46,13 @@ class Pump:
             conn.cannot_half_close()
         # Guards all that follows, and the engine and the stream.
         self._lock = threading.Lock()
-        self._changed = threading.Condition(self._lock)
+        self._changed = Condition(self._lock)
         self._session = new_session(conn, self._changed.notify_all)
         self._aborted = False
         # A handler of a signal has raised while the engine was at work.
         self._interrupted = False
+        # It did so while a message was taken, and the session's books may be wrong.
+        self._torn = False
         # The peer's half of the stream has ended; nothing is left of the stream.
         self._eof = False
         self._gone = False
@@ -174,9 +180,7 @@ class Pump:
         except (LocalProtocolError, TypeError):
             raise
         except BaseException:
-            self._interrupted = True
-            self._stream.abandon()
-            self._poller.wake()
+            self._give_up()
             raise
         try:
             self._stream.flush()
@@ -186,6 +190,25 @@ class Pump:
             # The thread goes on where this one was interrupted.
             self._poller.wake()
             raise
+
+    def _ask(self, take: Callable[[], T]) -> T:
+        """Call the session; as in `_write`, what interrupts that ends the connection."""
+        try:
+            return take()
+        except BaseException:
+            self._torn = True
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        self._interrupted = True
+        self._stream.abandon()
+        self._poller.wake()
+
+    def _answer(self) -> None:
+        """Look at what was held back, for the application has come back."""
+        self._session.draw()
+        self._flush()
 
     def _flush(self) -> None:
         """Write what waits, and end our stream when it is time. RFC 6455 §7.1.1."""

@@ -21,6 +21,7 @@ from edgews.outcomes import ConnectionClosed
 from edgews.serving import FAILED, ServerOptions
 from edgews.serving import spread as spread_over
 
+from .condition import Condition
 from .poller import Poller
 from .streams import Stream, TlsStream
 from .websocket import WebSocket
@@ -56,7 +57,8 @@ class Server:
         sock.setblocking(False)
         self.address: Any = sock.getsockname()
         # Guards all below.
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = Condition(self._lock)
         # Threads of connections; the connection is there once its socket is set up.
         self._threads: dict[threading.Thread, WebSocket | None] = {}
         self._serving = False
@@ -66,7 +68,7 @@ class Server:
     @property
     def connections(self) -> Set[WebSocket]:
         """The connections that are open now, in the order in which they came; a copy, for `broadcast`."""
-        with self._changed:
+        with self._lock:
             found = [ws for ws in self._threads.values() if ws is not None]
         return dict.fromkeys(ws for ws in found if ws._session.opened and ws.closed is None).keys()
 
@@ -76,7 +78,7 @@ class Server:
         Each connection gets a thread for the handler and one for its byte stream. When there are as many
         connections as `max_connections`, further ones wait in the queue of the operating system.
         """
-        with self._changed:
+        with self._lock:
             if self._serving or self._stopping:
                 raise RuntimeError("the server is running, or was shut down")
             self._serving = True
@@ -90,7 +92,7 @@ class Server:
                 pause = paused_until - now if paused_until > now else None
                 self._poller.wait(read=accepting and pause is None, write=False, timeout=pause)
         finally:
-            with self._changed:
+            with self._lock:
                 self._serving = False
                 self._changed.notify_all()
 
@@ -124,7 +126,7 @@ class Server:
         spread_over(0, spread)
         start = monotonic()
         deadline = math.inf if timeout is None else start + timeout
-        with self._changed:
+        with self._lock:
             if self._stopping:
                 return
             self._stopping = True
@@ -177,7 +179,7 @@ class Server:
             _log.error("cannot accept a connection: %s", error)
             return now + _SHORTAGE_PAUSE
         thread = threading.Thread(target=self._run, args=(sock,), name=f"edgews-{sock.fileno()}", daemon=True)
-        with self._changed:
+        with self._lock:
             self._threads[thread] = None
         try:
             thread.start()
@@ -203,7 +205,7 @@ class Server:
             self._forget(thread)
 
     def _forget(self, thread: threading.Thread) -> None:
-        with self._changed:
+        with self._lock:
             del self._threads[thread]
             if not self._stopping:
                 self._poller.wake()
@@ -222,7 +224,7 @@ class Server:
             _log.error("cannot serve a connection: %s", error)
             sock.close()
             return None
-        with self._changed:
+        with self._lock:
             self._threads[threading.current_thread()] = ws
             if self._stopping:
                 ws._abort()

@@ -323,13 +323,15 @@ class WebSocket(Pump, Status):
         """Return what `take` gives once it gives something."""
         session = self._session
         with self._lock:
+            if self._torn:
+                raise self._wait_closed()
             full = session.full
-            message = take()
+            message = self._ask(take)
             if message is None:
                 message = self._wait_message(take, timeout)
             if self._receivers:
                 # Another thread has nothing to answer.
-                session.release()
+                self._ask(session.release)
             if full and not session.full:
                 # What is held back waits no longer than its time again.
                 self._poller.wake()
@@ -344,10 +346,9 @@ class WebSocket(Pump, Status):
             while True:
                 if session.held:
                     # The application has come back, so what it wanted to answer is answered.
-                    session.draw()
-                    self._flush()
+                    self._ask(self._answer)
                 self._read_on()
-                if (message := take()) is not None:
+                if (message := self._ask(take)) is not None:
                     return message
                 if session.held:
                     continue

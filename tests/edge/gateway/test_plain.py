@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -160,6 +161,21 @@ def test_a_head_has_no_body():
         assert client.read_rest().endswith(b"\r\n\r\n")
 
 
+def test_fields_with_other_characters_arrive_as_they_came():
+    fields = request("GET / HTTP/1.1", "X-Name: Zoë ☃")
+    with Origin() as origin, asked(origin, fields) as (_, client, server):
+        assert "X-Name: Zoë ☃\r\n".encode() in server.head
+        server.send(answer(b"hi", "X-Name: Zoë ☃"))
+        assert "X-Name: Zoë ☃\r\n".encode() in client.read_head()
+
+
+@pytest.mark.parametrize("line", ["post / HTTP/1.1", "Get / HTTP/1.1"])
+def test_a_method_in_small_letters_is_not_made_another_one(line):
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        client.send(request(line, "Content-Length: 0"))
+        assert client.read_head().startswith(b"HTTP/1.1 501 ")
+
+
 def test_a_client_that_waits_to_be_asked_for_its_body():
     data = request("PUT / HTTP/1.1", "Transfer-Encoding: chunked", "Expect: 100-continue")
     with Origin() as origin, asked(origin, data) as (_, client, server):
@@ -310,6 +326,18 @@ def test_the_gateways_own_answer_to_a_head_has_no_body():
 
 
 # What goes wrong
+
+
+def test_an_origin_that_resets_is_no_fault_of_the_gateway():
+    with Origin() as origin, asked(origin, request()) as (gateway, client, server):
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi")
+        client.read_head()
+        assert client._take(2) == b"hi"
+        server.reset()
+        assert client.read_rest() == b""
+        eventually(gateway.is_empty, "the connection is gone")
+        # What nobody has looked at is reported when it is thrown away; `stop` fails then.
+        gc.collect()
 
 
 BROKEN = {

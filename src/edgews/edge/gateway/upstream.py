@@ -80,7 +80,7 @@ class Upstreams:
         return session.request(
             asked.method,
             url,
-            headers=CIMultiDict(asked.headers),
+            headers=CIMultiDict((name, _sent(value)) for name, value in asked.headers),
             data=body,
             allow_redirects=False,
             trace_request_ctx=reached,
@@ -172,12 +172,28 @@ def watch(response: aiohttp.ClientResponse) -> None:
     protocol = None if connection is None else connection.protocol
     gone = None if protocol is None else protocol.closed
     if gone is not None:
-        gone.add_done_callback(lambda _: _broken(response.content))
+        gone.add_done_callback(lambda gone: _broken(response.content, gone))
 
 
-def _broken(content: aiohttp.StreamReader) -> None:
+def _broken(content: aiohttp.StreamReader, gone: asyncio.Future[None]) -> None:
+    if not gone.cancelled():
+        # An exception that nobody has looked at is reported as a fault of ours.
+        gone.exception()
     if not content.is_eof() and content.exception() is None:
         content.set_exception(aiohttp.ClientPayloadError())
+
+
+def _sent(value: str) -> str:
+    """Return a field's value, which has a character for each byte, so that its bytes go out again.
+
+    The library writes UTF-8. What is none arrives as if it were Latin-1; RFC 9110 §5.5 advises against both.
+    """
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _url(origin: Origin, target: str) -> URL:
