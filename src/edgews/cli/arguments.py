@@ -27,7 +27,7 @@ exit codes:
   0    closed with 1000, 1001 or no code; nothing is wrong
   1    the connection failed or was refused; something is wrong
   2    wrong arguments, no such address, or a package is missing
-  130  Ctrl-C, except in `edgews echo`, `proxy` and `serve`
+  130  Ctrl-C, except in `edgews echo`, `proxy`, `serve` and `top`
 """
 
 _ECHO_EXAMPLES = """\
