@@ -20,6 +20,10 @@ EDGEWS = [sys.executable, "-m", "edgews"]
 EXTRA = ("prompt_toolkit", "rich")
 
 
+# In front of a command: how a script's shell starts what it puts into the background, deaf to Ctrl-C.
+BACKGROUND = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+
+
 def command(hide: Sequence[str] = ()) -> list[str]:
     """Return the start of a command line, as on a machine where the packages `hide` are not installed."""
     if not hide:
@@ -51,10 +55,9 @@ def output_of(process: subprocess.Popen[str]) -> IO[str]:
 
 @contextlib.contextmanager
 def echo(*options: str, hide: Sequence[str] = (), background: bool = False) -> Iterator[Echo]:
-    """Run `edgews echo`, in the `background` as a script's shell does: deaf to Ctrl-C."""
-    deaf = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"] if background else []
+    """Run `edgews echo`, in the `background` deaf to Ctrl-C."""
     process = subprocess.Popen(
-        [*deaf, *command(hide), "echo", "--port", "0", *options],
+        [*(BACKGROUND if background else ()), *command(hide), "echo", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

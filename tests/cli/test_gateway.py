@@ -6,14 +6,14 @@ import contextlib
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import trustme
 
 from tests import wire
-from tests.cli.process import command, run
+from tests.cli.process import BACKGROUND, command, run
 from tests.edge.harness import Authority, Origin, switch
 from tests.raw import TIMEOUT, Raw, check
 
@@ -23,9 +23,9 @@ TEXT = wire.frame(wire.TEXT, b"hello")
 class Process:
     """A gateway as a command."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, before: Sequence[str] = ()) -> None:
         self.process = subprocess.Popen(
-            [*command(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*before, *command(), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.addresses: list[tuple[str, int]] = []
         while not (line := self.say()).endswith("Ctrl-C stops it."):
@@ -48,8 +48,8 @@ class Process:
 
 
 @contextlib.contextmanager
-def gateway(*arguments: str) -> Iterator[Process]:
-    started = Process(*arguments)
+def gateway(*arguments: str, before: Sequence[str] = ()) -> Iterator[Process]:
+    started = Process(*arguments, before=before)
     try:
         yield started
     finally:
@@ -106,6 +106,28 @@ def test_a_second_signal_does_not_wait():
         process.process.send_signal(signal.SIGTERM)
         assert process.say() == "draining."
         assert process.end(signal.SIGINT) == ("", "stopped.\n", 0)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_in_the_background_only_sigterm_stops_it(workers):
+    arguments = ("--listen", "127.0.0.1:0", "--workers", workers)
+    with (
+        Origin() as origin,
+        gateway("proxy", origin.uri, *arguments, before=BACKGROUND) as process,
+    ):
+        process.process.send_signal(signal.SIGINT)
+        with connection(process.addresses[0], origin) as (client, server):
+            client.send(TEXT)
+            assert server.read_frame() == (wire.TEXT, b"hello")
+            process.process.send_signal(signal.SIGTERM)
+            assert process.say() == "draining."
+            assert server.read_frame() == (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
+            server.send(wire.close(1001, key=None))
+            assert client.read_frame() == (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
+            client.send(wire.close(1001))
+            assert client.read_rest() == b""
+        _, errors = process.process.communicate(timeout=TIMEOUT)
+        assert (errors, process.process.returncode) == ("stopped.\n", 0)
 
 
 def test_serve_and_reload(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -70,6 +71,21 @@ def test_a_pipe_gets_a_line_for_each_second_until_ctrl_c(served: Admin) -> None:
     assert (process.returncode, errors) == (0, "")
     assert lines[0][:2] == ["time", "open"]
     assert [line[1] for line in lines[1:]] == ["1", "1"]
+
+
+def test_ctrl_c_ends_it_before_a_gateway_has_answered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(TIMEOUT)
+        process = subprocess.Popen(
+            [*command(), "top", f"127.0.0.1:{silent.getsockname()[1]}"], stderr=subprocess.PIPE, text=True
+        )
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(TIMEOUT)
+            assert connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize("hide", [(), ("rich",)])

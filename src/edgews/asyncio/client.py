@@ -22,12 +22,10 @@ from edgews.tunnels import proxy_for
 from edgews.uri import URI, parse_uri
 
 from .connections import Connections
+from .dialling import dial
 from .link import tls_timeouts
 from .tunnel import tunnel
 from .websocket import WebSocket
-
-# After so many seconds without an answer the next address is tried beside the first. RFC 8305 §5.
-_NEXT_ADDRESS = 0.25
 
 
 class connect:
@@ -139,17 +137,25 @@ class connect:
             await connections.leave(None)
 
     async def _open(self) -> WebSocket:
-        async with asyncio.timeout(self._timeouts.open):
-            loop = asyncio.get_running_loop()
-            reach = Reach.ANYWHERE if self._path is None else Reach.ORIGIN
-            course = Course(
-                self._uri, self._options, loop.time(), reach if self._sock is None else Reach.NOWHERE
-            )
-            while True:
-                ws = await self._ask(loop, course)
-                if ws._session.opened:
-                    return ws
-                course.turn(await ws.wait_closed(), ws.response)
+        limit = asyncio.timeout(self._timeouts.open)
+        try:
+            async with limit:
+                return await self._follow()
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"no connection within {self._timeouts.open} s") from None
+            raise
+
+    async def _follow(self) -> WebSocket:
+        """Return an open connection, after as many redirects as it takes."""
+        loop = asyncio.get_running_loop()
+        reach = Reach.ANYWHERE if self._path is None else Reach.ORIGIN
+        course = Course(self._uri, self._options, loop.time(), reach if self._sock is None else Reach.NOWHERE)
+        while True:
+            ws = await self._ask(loop, course)
+            if ws._session.opened:
+                return ws
+            course.turn(await ws.wait_closed(), ws.response)
 
     async def _ask(self, loop: asyncio.AbstractEventLoop, course: Course) -> WebSocket:
         """Return a connection that the server has decided about."""
@@ -178,12 +184,10 @@ class connect:
             options["sock"] = self._sock
         elif proxy := proxy_for(uri, self._proxy):
             options["sock"] = await tunnel(loop, proxy, uri)
-        else:
+        elif _is_address(uri.host):
             options |= {"host": uri.host, "port": uri.port}
-            # uvloop tries one address after the other. asyncio may forget a socket when a race is cancelled,
-            # so there is none where there is but one address.
-            if isinstance(loop, asyncio.BaseEventLoop) and not _is_address(uri.host):
-                options["happy_eyeballs_delay"] = _NEXT_ADDRESS
+        else:
+            options["sock"] = await dial(loop, uri.host, uri.port)
         await loop.create_connection(lambda: ws, **options)
 
 

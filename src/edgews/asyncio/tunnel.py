@@ -10,6 +10,8 @@ from edgews.proxies import Proxy
 from edgews.tunnels import NEVER, complete, exactly, explained, tunneller
 from edgews.uri import URI
 
+from .dialling import dial
+
 
 async def tunnel(loop: asyncio.AbstractEventLoop, proxy: Proxy, uri: URI) -> socket.socket:
     """Return a socket that leads to the server.
@@ -35,24 +37,8 @@ class _Way:
         self._proxy = proxy
 
     async def connect(self, **_: Any) -> _Way:
-        proxy = self._proxy
-        addresses = await self._loop.getaddrinfo(proxy.host, proxy.port, type=socket.SOCK_STREAM)
-        failure: OSError | None = None
-        for family, kind, protocol, _name, address in addresses:
-            self.sock = socket.socket(family, kind, protocol)
-            self.sock.setblocking(False)
-            try:
-                await self._loop.sock_connect(self.sock, address)
-            except OSError as error:
-                failure = error
-                self.sock.close()
-            except BaseException:
-                self.sock.close()
-                raise
-            else:
-                return self
-        assert failure is not None
-        raise failure
+        self.sock = await dial(self._loop, self._proxy.host, self._proxy.port)
+        return self
 
     async def write(self, data: bytes) -> None:
         await self._loop.sock_sendall(self.sock, data)

@@ -5,7 +5,7 @@ Exit codes:
     1: the connection failed, could not be opened, or was closed with any other code; the doctor found
         something wrong; a configuration file has errors.
     2: the command cannot start: wrong arguments, an address that cannot be had, or a package that is missing.
-    130: Ctrl-C; for `edgews echo`, `proxy` and `serve` it is the way to stop, with 0.
+    130: Ctrl-C; for `edgews echo`, `proxy`, `serve` and `top` it is the way to stop, with 0.
 """
 
 from __future__ import annotations

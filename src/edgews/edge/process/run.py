@@ -114,6 +114,9 @@ class Running:
         self._changing = asyncio.Lock()
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
+            if number == signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN:
+                # A shell has started us in the background: Ctrl-C is none of our business.
+                continue
             loop.add_signal_handler(number, self._events.put_nowait, number)
 
     async def start(self, takeover: bool) -> None:
