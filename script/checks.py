@@ -140,8 +140,6 @@ def checks() -> Iterator[Part]:
             "documentation, warnings as errors",
             [sys.executable, "-m", "sphinx", *build, "docs", "build/docs"],
         )
-    yield Part("style and common mistakes (ruff check)", ["ruff", "check", "."])
-    yield Part("layout of the code (ruff format)", ["ruff", "format", "--check", "."])
 
 
 def tests(missing: set[str]) -> Iterator[Part]:

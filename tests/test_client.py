@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -430,3 +431,15 @@ def test_the_open_timer_ends_with_the_handshake() -> None:
     client = opened_client(timeouts=Timeouts(open=5, ping_interval=None))
     assert client.next_timeout() is None
     assert client.state is State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("wish", "fault"),
+    [
+        ({"subprotocols": "chat"}, "subprotocols are a list"),
+        ({"compression": "deflate"}, "compression is a PerMessageDeflate, several or None, not 'deflate'"),
+    ],
+)
+def test_arguments_of_another_type(wish: dict[str, Any], fault: str) -> None:
+    with pytest.raises(TypeError, match=fault):
+        ClientConnection("ws://example.com/", **wish)

@@ -196,6 +196,11 @@ def test_the_subprotocol_is_the_first_of_the_client_that_the_server_knows(
     assert chosen == (common[0] if common else None)
 
 
+def test_a_str_is_no_list_of_subprotocols() -> None:
+    with pytest.raises(TypeError, match="subprotocols are a list"):
+        build_request(CHAT, subprotocols="chat")
+
+
 def test_fields_over_http_1_1_and_extended_connect() -> None:
     old, new = build_request(CHAT, key=KEY), build_request(CHAT, extended_connect=True)
     assert (old.method, old.target, old.http_version, old.protocol) == ("GET", "/chat", "1.1", None)

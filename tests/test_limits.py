@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 
 import pytest
@@ -76,4 +77,4 @@ def test_the_values_are_shared_and_so_cannot_change(kind):
 @pytest.mark.parametrize("kind", [Limits, Timeouts])
 def test_every_value_has_its_reason_in_the_docstring(kind):
     for field in dataclasses.fields(kind):
-        assert f"        {field.name}: " in kind.__doc__
+        assert f"\n    {field.name}: " in inspect.getdoc(kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -519,3 +520,9 @@ def test_the_open_timer_can_be_off() -> None:
     assert server.next_timeout() is None
     assert list(server.handle_timeout(1e9)) == []
     assert server.state is State.CONNECTING
+
+
+@pytest.mark.parametrize("wish", [{"origins": "https://example.com"}, {"compression": "deflate"}])
+def test_arguments_of_another_type(wish: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(wish))):
+        ServerConnection(**wish)

@@ -41,6 +41,19 @@ def test_a_server_takes_at_least_one_connection(count: int) -> None:
         options(max_connections=count)
 
 
+@pytest.mark.parametrize(
+    ("wish", "fault"),
+    [
+        ({"origins": "https://example.com"}, "origins are a list"),
+        ({"subprotocols": "chat"}, "subprotocols are a list"),
+        ({"compression": "deflate"}, "compression is a PerMessageDeflate or None, not 'deflate'"),
+    ],
+)
+def test_what_is_of_another_type_shows_before_anybody_comes(wish: dict[str, Any], fault: str) -> None:
+    with pytest.raises(TypeError, match=fault):
+        options(**wish)
+
+
 def test_each_connection_is_made_as_the_options_say() -> None:
     limits, timeouts = Limits(max_message_size=7), Timeouts(open=3)
     wish = options(

@@ -169,7 +169,7 @@ def test_without_python_socks_one_is_told_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "python_socks", None)
     for name in [name for name in sys.modules if name.startswith("python_socks.")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingExtraError, match=r"pip install edgews\[proxy\]") as caught:
+    with pytest.raises(MissingExtraError, match=r"pip install 'edgews\[proxy\]'") as caught:
         tunneller("sync", parse_proxy("http://me:secret@p"), None)
     assert isinstance(caught.value, ImportError)
     assert "secret" not in str(caught.value)

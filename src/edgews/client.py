@@ -68,6 +68,8 @@ class ClientConnection(Connection):
             self._offers = (
                 (compression,) if isinstance(compression, PerMessageDeflate) else tuple(compression)
             )
+            if not all(isinstance(wish, PerMessageDeflate) for wish in self._offers):
+                raise TypeError(f"compression is a PerMessageDeflate, several or None, not {compression!r}")
         self.request: Request = build_request(
             parse_uri(uri) if isinstance(uri, str) else uri,
             origin=origin,

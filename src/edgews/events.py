@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
-from .errors import EdgewsError
+from .errors import RemoteProtocolError
 from .headers import Headers, lists_token, split_list
 
 
@@ -178,7 +178,7 @@ class Cause:
     initiator: Side
     detail: str
     header: str | None = None
-    error: EdgewsError | None = None
+    error: RemoteProtocolError | None = None
 
     def __str__(self) -> str:
         return f"{self.kind.value}: {self.detail}"

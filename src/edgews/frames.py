@@ -15,6 +15,7 @@ RFC 6455 §5.2.
 from __future__ import annotations
 
 from enum import IntEnum
+from operator import index
 from typing import Final, NamedTuple
 
 from .errors import (
@@ -253,18 +254,18 @@ def encode_close(code: int | None, reason: str = "") -> bytes:
         if reason:
             raise InvalidValueError("a close reason needs a close code")
         return b""
-    if not may_be_sent(code):
-        raise InvalidValueError(f"close code {code} may not be sent; use 1000-1003, 1007-1014 or 3000-4999")
     try:
         text = reason.encode()
-        body = code.to_bytes(2, "big") + text
-    except AttributeError:
+        allowed = may_be_sent(index(code))
+    except (AttributeError, TypeError):
         raise TypeError("a close code is an int, and a close reason a str") from None
     except UnicodeEncodeError:
         raise InvalidValueError("close reason has a lone surrogate, which UTF-8 cannot carry") from None
+    if not allowed:
+        raise InvalidValueError(f"close code {code} may not be sent; use 1000-1003, 1007-1014 or 3000-4999")
     if len(text) > MAX_REASON:
         raise InvalidValueError(f"close reason has {len(text)} bytes of UTF-8; at most {MAX_REASON} fit")
-    return body
+    return code.to_bytes(2, "big") + text
 
 
 def parse_close(payload: bytes) -> tuple[int, str]:

@@ -306,6 +306,8 @@ def build_request(
 
     RFC 6455 §4.1; RFC 8441 §5.
     """
+    if isinstance(subprotocols, str):
+        raise TypeError("subprotocols are a list, not a str")
     if len(set(subprotocols)) < len(subprotocols) or not all(map(is_token, subprotocols)):
         raise InvalidValueError("subprotocols must be different tokens")
     if not _TARGET.fullmatch(uri.target):

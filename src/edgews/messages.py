@@ -17,7 +17,13 @@ def as_bytes(data: BytesLike) -> bytes:
     Raises:
         TypeError: `data` is not bytes-like.
     """
-    return data if isinstance(data, bytes) else bytes(memoryview(data))
+    if isinstance(data, bytes):
+        return data
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        kind = type(data).__name__
+        raise TypeError(f"text must be a str, and binary data bytes-like; this is of type {kind}") from None
 
 
 def encode_text(text: str) -> bytes:

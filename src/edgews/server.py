@@ -49,6 +49,10 @@ class ServerConnection(Connection):
         compression: PerMessageDeflate | None = None,
         origins: Sequence[str | None] | None = None,
     ) -> None:
+        if isinstance(origins, str):
+            raise TypeError("origins are a list, not a str")
+        if compression is not None and not isinstance(compression, PerMessageDeflate):
+            raise TypeError(f"compression is a PerMessageDeflate or None, not {compression!r}")
         super().__init__(
             Role.SERVER,
             limits=limits,

@@ -52,6 +52,10 @@ class ServerOptions:
     def __post_init__(self) -> None:
         if self.max_connections < 1:
             raise ValueError(f"max_connections is {self.max_connections!r}; it must be 1 or more")
+        if isinstance(self.subprotocols, str):
+            raise TypeError("subprotocols are a list, not a str")
+        # What is wrong with the others shows here, and not when somebody comes.
+        self.connection()
 
     def connection(self) -> ServerConnection:
         """Return the engine's side of a new connection."""

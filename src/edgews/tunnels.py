@@ -72,7 +72,7 @@ def tunneller(variant: Variant, proxy: Proxy, forward: Any) -> Any:
         kinds = importlib.import_module("python_socks").ProxyType
     except ImportError as error:
         raise MissingExtraError(
-            f"to connect through the proxy {proxy}, python-socks is needed: pip install edgews[proxy]"
+            f"to connect through the proxy {proxy}, python-socks is needed: pip install 'edgews[proxy]'"
         ) from error
     return module.Proxy(
         kinds[proxy.kind.name],

@@ -7,6 +7,7 @@ import gc
 import logging
 import socket
 import threading
+from typing import Any
 
 import pytest
 
@@ -81,6 +82,26 @@ class TestHandlers:
             assert ws.closed is not None
             assert ws.closed.code == 1011
         assert len(logged(caplog)) == 1
+
+    @pytest.mark.parametrize("waiting", [False, True])
+    @pytest.mark.parametrize("handler", [lambda ws: None, lambda: None, lambda ws: 1 // 0])
+    async def test_is_no_coroutine_function(
+        self, handler: Any, waiting: bool, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def allow(_: Request) -> None:
+            await asyncio.sleep(0)
+
+        decide = allow if waiting else None
+        async with serve(handler, HOST, 0, process_request=decide) as server, connect(uri(server)) as ws:
+            assert (await soon(ws.wait_closed())).code == 1011
+        assert [record.message for record in logged(caplog)] == ["the handler of a connection failed"]
+
+    async def test_returns_any_awaitable(self) -> None:
+        def leave(ws: WebSocket) -> asyncio.Future[None]:
+            return asyncio.ensure_future(ws.send("bye"))
+
+        async with serve(leave, HOST, 0) as server, connect(uri(server)) as ws:
+            assert await soon(everything(ws)) == ["bye"]
 
     async def test_tasks_that_met_the_end_are_no_failure(self, caplog: pytest.LogCaptureFixture) -> None:
         async def handler(ws: WebSocket) -> None:

@@ -223,6 +223,9 @@ class TestArguments:
             ["connect"],
             ["connect", "--timeout", "0", "ws://x/"],
             ["connect", "--timeout", "nan", "ws://x/"],
+            ["connect", "--timeout", "soon", "ws://x/"],
+            ["echo", "--max-size", "1k"],
+            ["proxy", "--workers", "many", "ws://x/"],
             ["connect", "--wait", "-1", "ws://x/"],
             ["connect", "--header", "nonsense", "ws://x/"],
         ],
@@ -232,6 +235,8 @@ class TestArguments:
         assert done.returncode == 2
         assert b"usage: edgews" in done.stderr
         assert b"Traceback" not in done.stderr
+        # What argparse says by itself names a function.
+        assert b"invalid _" not in done.stderr
 
     def test_the_installed_command_is_the_same(self) -> None:
         (command,) = entry_points(group="console_scripts", name="edgews")

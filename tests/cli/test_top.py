@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -72,6 +73,21 @@ def test_a_pipe_gets_a_line_for_each_second_until_ctrl_c(served: Admin) -> None:
     assert [line[1] for line in lines[1:]] == ["1", "1"]
 
 
+def test_ctrl_c_ends_it_before_a_gateway_has_answered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(TIMEOUT)
+        process = subprocess.Popen(
+            [*command(), "top", f"127.0.0.1:{silent.getsockname()[1]}"], stderr=subprocess.PIPE, text=True
+        )
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(TIMEOUT)
+            assert connection.recv(1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, errors) == (0, "")
+
+
 @pytest.mark.parametrize("hide", [(), ("rich",)])
 def test_a_terminal_shows_it_again_and_again(served: Admin, hide: tuple[str, ...]) -> None:
     terminal = Terminal("top", served.url, hide=hide)
@@ -131,6 +147,8 @@ def test_a_unix_socket_will_do(gateway: Running, tmp_path: Path) -> None:
 
 def test_over_tls(gateway: Running, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
     files = {name: path for name, path in authority.listen().items() if name != "address"}
     with admin(gateway, **files) as found:
         assert found.url.startswith("https://")
@@ -139,7 +157,7 @@ def test_over_tls(gateway: Running, tmp_path: Path) -> None:
         ray = gateway.last("open")["ray"]
         assert run("doctor", "--ray", ray, "--admin", found.url, **trust).returncode == 0
         for strange in (("top", "--once", found.url), ("doctor", "--ray", ray, "--admin", found.url)):
-            done = run(*strange, SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+            done = run(*strange, SSL_CERT_FILE=str(stranger.trust))
             assert done.returncode == 2
             assert b"is not trusted" in done.stderr
             assert b"SSL_CERT_FILE" in done.stderr

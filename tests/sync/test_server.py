@@ -205,6 +205,13 @@ class TestServer:
         with serve(echo, HOST, 0) as server, pytest.raises(OSError, match="in use"):
             serve(echo, HOST, server.address[1])
 
+    def test_a_coroutine_function_is_no_handler(self) -> None:
+        async def handler(ws: object) -> None:
+            raise AssertionError
+
+        with pytest.raises(TypeError, match="coroutine function"):
+            serve(handler, HOST, 0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
     def test_max_connections_is_checked(self) -> None:
         with pytest.raises(ValueError, match="max_connections"):
             serve(echo, HOST, 0, max_connections=0)

@@ -92,6 +92,9 @@ def ends(end: Disconnected) -> None:
     assert_type(end.cause, Cause)
     assert_type(end.cause.kind, CauseKind)
     assert_type(end.cause.header, str | None)
+    if end.cause.error is not None:
+        assert_type(end.cause.error.section, str)
+        assert_type(end.cause.error.code, int)
     if isinstance(end.cause.error, HandshakeError):
         assert_type(end.cause.error.status, int)
 

@@ -137,17 +137,25 @@ class connect:
             await connections.leave(None)
 
     async def _open(self) -> WebSocket:
-        async with asyncio.timeout(self._timeouts.open):
-            loop = asyncio.get_running_loop()
-            reach = Reach.ANYWHERE if self._path is None else Reach.ORIGIN
-            course = Course(
-                self._uri, self._options, loop.time(), reach if self._sock is None else Reach.NOWHERE
-            )
-            while True:
-                ws = await self._ask(loop, course)
-                if ws._session.opened:
-                    return ws
-                course.turn(await ws.wait_closed(), ws.response)
+        limit = asyncio.timeout(self._timeouts.open)
+        try:
+            async with limit:
+                return await self._follow()
+        except TimeoutError:
+            if limit.expired():
+                raise TimeoutError(f"no connection within {self._timeouts.open} s") from None
+            raise
+
+    async def _follow(self) -> WebSocket:
+        """Return an open connection, after as many redirects as it takes."""
+        loop = asyncio.get_running_loop()
+        reach = Reach.ANYWHERE if self._path is None else Reach.ORIGIN
+        course = Course(self._uri, self._options, loop.time(), reach if self._sock is None else Reach.NOWHERE)
+        while True:
+            ws = await self._ask(loop, course)
+            if ws._session.opened:
+                return ws
+            course.turn(await ws.wait_closed(), ws.response)
 
     async def _ask(self, loop: asyncio.AbstractEventLoop, course: Course) -> WebSocket:
         """Return a connection that the server has decided about."""

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import socket
 import ssl as tls
-from collections.abc import Awaitable, Callable, Generator, Sequence, Set
-from inspect import isawaitable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence, Set
+from inspect import isawaitable, iscoroutine
 from types import TracebackType
 from typing import Any
 
@@ -170,7 +170,15 @@ class Server:
         if answer is not None and isawaitable(answer):
             self._run(ws, self._answer_later(ws, answer))
         elif self._answer(ws, answer):
-            self._run(ws, self._handler(ws))
+            self._run(ws, self._work(ws))
+
+    def _work(self, ws: WebSocket) -> Coroutine[Any, Any, None]:
+        """Call the handler; what it raises, be it no coroutine function at all, is an end like any other."""
+        try:
+            work = self._handler(ws)
+        except Exception as error:
+            return _fail(error)
+        return work if iscoroutine(work) else _wait(work)
 
     async def _answer_later(self, ws: WebSocket, answer: Awaitable[Response | None]) -> None:
         try:
@@ -179,7 +187,7 @@ class Server:
             self._give_up(ws)
             return
         if self._answer(ws, response):
-            await self._handler(ws)
+            await self._work(ws)
 
     def _answer(self, ws: WebSocket, response: Response | None) -> bool:
         """Send the response, or open the connection; say whether it is open."""
@@ -200,6 +208,16 @@ class Server:
     def _run(self, ws: WebSocket, work: Any) -> None:
         ws._task = self._loop.create_task(work)
         ws._task.add_done_callback(ws._worked)
+
+
+async def _fail(error: Exception) -> None:
+    raise error
+
+
+async def _wait(work: Awaitable[None]) -> None:
+    if not isawaitable(work):
+        raise TypeError(f"the handler must be a coroutine function; it returned {work!r}")
+    await work
 
 
 class serve:

@@ -5,16 +5,17 @@ Exit codes:
     1: the connection failed, could not be opened, or was closed with any other code; the doctor found
         something wrong; a configuration file has errors.
     2: the command cannot start: wrong arguments, an address that cannot be had, or a package that is missing.
-    130: Ctrl-C; for `edgews echo`, `proxy` and `serve` it is the way to stop, with 0.
+    130: Ctrl-C; for `edgews echo`, `proxy`, `serve` and `top` it is the way to stop, with 0.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
-from edgews.cli import completion, connect, doctor, echo, gateway, top, trial
 from edgews.cli.arguments import parser
 
 
@@ -25,9 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the name of the command; None takes them from the command line.
     """
     options = vars(parser().parse_args(arguments))
-    command = options.pop("command")
+    module, function = _COMMANDS[options.pop("command")]
     try:
-        return _COMMANDS[command](**options)
+        code: int = getattr(import_module(f"edgews.cli.{module}"), function)(**options)
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -36,15 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-_COMMANDS: dict[str, Callable[..., int]] = {
-    "check": gateway.check,
-    "completion": completion.run,
-    "connect": connect.run,
-    "doctor": doctor.run,
-    "echo": echo.run,
-    "proxy": gateway.proxy,
-    "reload": gateway.reload,
-    "rules": trial.rules,
-    "serve": gateway.serve,
-    "top": top.run,
+# Where each command is: its module is imported when it is asked for, so that no command waits for the others.
+_COMMANDS: Final = {
+    "check": ("gateway", "check"),
+    "completion": ("completion", "run"),
+    "connect": ("connect", "run"),
+    "doctor": ("doctor", "run"),
+    "echo": ("echo", "run"),
+    "proxy": ("gateway", "proxy"),
+    "reload": ("gateway", "reload"),
+    "rules": ("trial", "rules"),
+    "serve": ("gateway", "serve"),
+    "top": ("top", "run"),
 }

@@ -11,12 +11,10 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, Final
 
+from edgews.cli.arguments_admin import TOKEN_VARIABLE
 from edgews.cli.console import say, shown
 from edgews.outcomes import InvalidHandshake
 from edgews.sync import WebSocket, connect
-
-DEFAULT_ADDRESS: Final = "127.0.0.1:9901"
-TOKEN_VARIABLE: Final = "EDGEWS_ADMIN_TOKEN"
 
 # For each answer (seconds).
 _TIMEOUT: Final = 10.0

@@ -27,7 +27,7 @@ exit codes:
   0    closed with 1000, 1001 or no code; nothing is wrong
   1    the connection failed or was refused; something is wrong
   2    wrong arguments, no such address, or a package is missing
-  130  Ctrl-C, except in `edgews echo`, `proxy` and `serve`
+  130  Ctrl-C, except in `edgews echo`, `proxy`, `serve` and `top`
 """
 
 _ECHO_EXAMPLES = """\
@@ -355,32 +355,38 @@ def _request(command: argparse.ArgumentParser, *, optional: bool = False) -> Non
 
 
 def _size(text: str) -> int:
-    size = int(text)
-    if size < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return size
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; give a number of bytes, such as 65536")
+    return int(text)
 
 
 def _workers(text: str) -> int | str:
+    if text != "auto" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is no number of processes, and not "auto"')
     return text if text == "auto" else int(text)
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if port not in range(65536):
-        raise argparse.ArgumentTypeError(f"{text} is no port; ports go from 0 to 65535")
-    return port
+    if not text.isdecimal() or int(text) not in range(65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; ports go from 0 to 65535")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a time; give a number of seconds above 0")
+    seconds = _pause(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give a number of seconds above 0")
     return seconds
 
 
 def _pause(text: str) -> float:
-    return 0.0 if float(text) == 0 else _seconds(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; give a number of seconds")
+    return seconds
 
 
 def _header(text: str) -> tuple[str, str]:

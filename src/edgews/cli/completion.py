@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Final
 
-SHELLS: Final = ("bash", "zsh", "fish")
+from edgews.cli.arguments import parser
 
 
 def run(shell: str) -> int:
@@ -15,7 +14,5 @@ def run(shell: str) -> int:
     except ModuleNotFoundError:
         print("edgews completion: shtab is not installed: pip install 'edgews[cli]'", file=sys.stderr)
         return 2
-    from edgews.cli.arguments import parser
-
     print(shtab.complete(parser(), shell=shell))
     return 0

@@ -32,6 +32,9 @@ def run(address: str, *, token_file: Path | None, once: bool, as_json: bool, sor
             ws.send(json.dumps({**view, "limit": 200}))
             with suppress(KeyboardInterrupt):
                 _run(ws, once=once, as_json=as_json)
+    except KeyboardInterrupt:
+        # There was nothing to show yet.
+        pass
     except AdminError as error:
         return complain("top", error)
     except (ConnectionClosed, TimeoutError) as error:

@@ -8,6 +8,7 @@ import socket
 import ssl as tls
 import threading
 from collections.abc import Callable, Sequence, Set
+from inspect import iscoroutinefunction
 from time import monotonic
 from types import TracebackType
 from typing import Any
@@ -302,9 +303,12 @@ def serve(
 
     Raises:
         OSError: the address cannot be had.
+        TypeError: the handler is a coroutine function.
 
     RFC 6455 §4.2.
     """
+    if iscoroutinefunction(handler):
+        raise TypeError("the handler is a coroutine function; edgews.sync calls plain ones")
     options = ServerOptions(
         process_request=process_request,
         subprotocols=subprotocols,

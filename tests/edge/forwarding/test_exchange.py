@@ -185,6 +185,20 @@ def test_methods_for_other_proxies():
         assert caught.value.status == 405
 
 
+@pytest.mark.parametrize("method", ["post", "Get", "gET"])
+def test_a_method_that_would_arrive_as_another_one(method):
+    with pytest.raises(HandshakeError) as caught:
+        check_plain(plain(method))
+    assert caught.value.status == 501
+
+
+def test_a_host_that_servers_read_differently():
+    check_plain(Request("GET", "/", Headers(), "1.0"))
+    with pytest.raises(HandshakeError) as caught:
+        check_plain(Request("GET", "/", Headers([("Host", "good:80@evil")])))
+    assert (caught.value.status, caught.value.header) == (400, "Host")
+
+
 def test_a_request_for_a_websocket_has_no_body():
     check_bodiless(plain("GET", ("Content-Length", "0")))
     for field in (LENGTH, CHUNKED):

@@ -81,6 +81,13 @@ def test_a_request_with_frames_behind_it():
         check_upgrade(parsed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), b"")
 
 
+@pytest.mark.parametrize("host", ["good, evil", "good:80:90", "[::1]evil", "g\x9bod"])
+def test_a_host_that_servers_read_differently(host):
+    with pytest.raises(HandshakeError) as caught:
+        check_upgrade(parsed(wire.request({"Host": host})), b"")
+    assert (caught.value.status, caught.value.header) == (400, "Host")
+
+
 # What comes back
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -160,6 +161,21 @@ def test_a_head_has_no_body():
         assert client.read_rest().endswith(b"\r\n\r\n")
 
 
+def test_fields_with_other_characters_arrive_as_they_came():
+    fields = request("GET / HTTP/1.1", "X-Name: Zoë ☃")
+    with Origin() as origin, asked(origin, fields) as (_, client, server):
+        assert "X-Name: Zoë ☃\r\n".encode() in server.head
+        server.send(answer(b"hi", "X-Name: Zoë ☃"))
+        assert "X-Name: Zoë ☃\r\n".encode() in client.read_head()
+
+
+@pytest.mark.parametrize("line", ["post / HTTP/1.1", "Get / HTTP/1.1"])
+def test_a_method_in_small_letters_is_not_made_another_one(line):
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        client.send(request(line, "Content-Length: 0"))
+        assert client.read_head().startswith(b"HTTP/1.1 501 ")
+
+
 def test_a_client_that_waits_to_be_asked_for_its_body():
     data = request("PUT / HTTP/1.1", "Transfer-Encoding: chunked", "Expect: 100-continue")
     with Origin() as origin, asked(origin, data) as (_, client, server):
@@ -310,6 +326,40 @@ def test_the_gateways_own_answer_to_a_head_has_no_body():
 
 
 # What goes wrong
+
+
+@loops
+def test_what_nobody_asked_for_is_not_the_next_answer(uvloop):
+    """An origin says on an idle connection that it is about to close it, or has been made to say more."""
+
+    def is_known(gateway: Running) -> bool:
+        (session,) = gateway.gateway.routes[0].upstreams._sessions.values()
+        return any(one.should_close for kept in session.connector._conns.values() for one, _ in kept)
+
+    with Origin() as origin, asked(origin, request(), uvloop=uvloop) as (gateway, client, server):
+        server.send(answer(b"one"))
+        client.read_head()
+        assert body(client) == b"one"
+        server.send(answer(b"evil"))
+        eventually(lambda: is_known(gateway), "more has come")
+        with Raw.connect(gateway.address) as other:
+            other.send(request())
+            with origin.accept() as second:
+                second.send(answer(b"two"))
+                other.read_head()
+                assert body(other) == b"two"
+
+
+def test_an_origin_that_resets_is_no_fault_of_the_gateway():
+    with Origin() as origin, asked(origin, request()) as (gateway, client, server):
+        server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi")
+        client.read_head()
+        assert client._take(2) == b"hi"
+        server.reset()
+        assert client.read_rest() == b""
+        eventually(gateway.is_empty, "the connection is gone")
+        # What nobody has looked at is reported when it is thrown away; `stop` fails then.
+        gc.collect()
 
 
 BROKEN = {
@@ -485,3 +535,22 @@ def test_a_reload_leaves_requests_their_connections():
             assert body(client) == b"hi"
         # The old ones are closed once nobody uses them.
         assert server.read_rest() == b""
+
+
+def test_a_reload_leaves_requests_the_next_origin():
+    with Origin() as silent, Origin() as origin:
+        tls = silent.uri.replace("ws:", "wss:")
+        with running(tls, origin.uri) as gateway, Raw.connect(gateway.address) as client:
+            client.send(request())
+            with Raw(silent.sock.accept()[0]) as server:
+                # In the middle of the TLS handshake.
+                assert server._take(1) == b"\x16"
+                gateway.call(gateway.gateway.reload(gateway.gateway.config))
+                server.reset()
+            with origin.accept() as second:
+                second.send(answer())
+                client.read_head()
+                assert body(client) == b"hi"
+                client.close()
+                # The old connections are closed once nobody uses them.
+                assert second.read_rest() == b""

@@ -28,6 +28,8 @@ def take(places: Places, *fields: tuple[str, str], query: str | None = None):
     [
         (("Authorization", f"Bearer {TOKEN}"), TOKEN, None),
         (("authorization", f"bEARER {TOKEN}"), TOKEN, None),
+        (("Authorization", f"Bearer   {TOKEN}"), TOKEN, None),
+        (("Authorization", f"Bearer\t{TOKEN}"), TOKEN, None),
         # Other credentials are for the origin.
         (("Authorization", "Bearer eyJhbGciOi"), None, "Bearer eyJhbGciOi"),
         (("Authorization", "Basic djEuYTpi"), None, "Basic djEuYTpi"),

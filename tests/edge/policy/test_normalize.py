@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.policy.normalize import Target, TargetError, host_name, is_under, normalize
+from edgews.edge.policy.normalize import Target, TargetError, host_name, is_host, is_under, normalize
 from tests.cost import is_linear
 
 # What attacks are made of.
@@ -192,3 +192,21 @@ def test_time_is_linear(piece: str) -> None:
 )
 def test_the_name_in_a_host_field(field, name):
     assert host_name(field) == name
+    assert is_host(field)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *("good@evil", "good:80@evil", "good:80:90", "good:x", "good evil", "good, evil", "good%2eevil"),
+        *("good/evil", "good?", "good#", "good\\evil", "g\x9bod", "g\xf6od", "[::1]evil", "[good]", "[::1"),
+    ],
+)
+def test_a_host_field_that_servers_read_differently(field):
+    assert not is_host(field)
+
+
+@given(st.from_regex(r"[a-z0-9_-]{1,9}(\.[a-z0-9-]{1,9}){0,3}(:[0-9]{1,5})?", fullmatch=True))
+def test_a_host_field_as_they_are(field):
+    assert is_host(field)
+    assert host_name(field) == field.partition(":")[0]

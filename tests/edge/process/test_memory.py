@@ -94,3 +94,20 @@ def test_what_cannot_be_had():
         create(1 << 62)
     with pytest.raises(ValueError, match="empty"):
         create(0)
+
+
+def test_where_the_system_has_no_memory_with_a_descriptor(monkeypatch):
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    storage = create(4096)
+    storage.words[3] = 7
+    other = attach(os.dup(storage.lock.fileno()))
+    assert len(other.raw) == 4096
+    assert other.words[3] == 7
+
+
+def test_more_memory_than_there_can_be():
+    before = len(os.listdir("/dev/fd"))
+    for size in (-1, 1 << 62):
+        with pytest.raises((OSError, OverflowError, ValueError)):
+            create(size)
+    assert len(os.listdir("/dev/fd")) == before

@@ -86,7 +86,7 @@ class Feed:
     async def _answer(self, message: str | bytes) -> None:
         try:
             wish = json.loads(message)
-        except ValueError:
+        except (ValueError, RecursionError):
             wish = None
         match wish:
             case {"do": "view"}:

@@ -41,10 +41,7 @@ _SCRIPTS: Final = ("charts", "dom", "feed", "page", "panels", "table")
 _FILES: Final = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
-    **{
-        f"/{name}.js": (f"{name}.js", "text/javascript")
-        for name in ("charts", "dom", "feed", "page", "panels", "table")
-    },
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in _SCRIPTS},
 }
 _UNAUTHORIZED: Final = ("WWW-Authenticate", 'Bearer realm="edgews"')
 

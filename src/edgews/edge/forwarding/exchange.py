@@ -19,6 +19,7 @@ from edgews.events import Request, Response
 from edgews.headers import Headers
 from edgews.http1 import encode_request
 
+from .handshake import check_host
 from .headers import Forwarded
 
 # What a chunk says of itself, and trailers.
@@ -32,10 +33,15 @@ def check_plain(request: Request) -> None:
     """Make sure that a plain request may be passed on.
 
     Raises:
-        HandshakeError: its method is for proxies of another kind.
+        HandshakeError: its method is for proxies of another kind, or would not arrive as it is;
+            its Host is malformed.
     """
+    check_host(request)
     if request.method in _METHODS:
         raise HandshakeError(f"the method {request.method} is not served here", status=405)
+    # The HTTP client writes methods in capitals, and a rule may have let `post` pass where it stops POST.
+    if request.method != request.method.upper():
+        raise HandshakeError("methods with small letters are not served here", status=501)
 
 
 def is_plain(request: Request) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from edgews.edge.policy.decisions import Failure
-from edgews.edge.policy.normalize import Target
+from edgews.edge.policy.normalize import Target, is_host
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.extensions import FIELD as EXTENSIONS
@@ -24,6 +24,19 @@ from .headers import Forwarded, Identity, to_client
 _CLIENT_BITS: Final = "client_max_window_bits"
 
 
+def check_host(request: Request) -> None:
+    """Make sure that routes and rules see the host that the origin sees.
+
+    Raises:
+        HandshakeError: servers may read different names into it.
+
+    RFC 9112 §3.2.
+    """
+    host = request.headers.get("Host")
+    if host is not None and not is_host(host):
+        raise HandshakeError("Host is malformed", header="Host")
+
+
 def check_upgrade(request: Request, behind: bytes) -> None:
     """Make sure that a request opens a WebSocket connection.
 
@@ -34,6 +47,7 @@ def check_upgrade(request: Request, behind: bytes) -> None:
         HandshakeError: it does not; the error has the status to answer with.
     """
     check_request(request)
+    check_host(request)
     try:
         parse_header(behind, masked=True, deflate=request.headers.has(EXTENSIONS), limit=None)
     except Exception:

@@ -5,8 +5,10 @@ RFC 9110 §7.6; RFC 7239 for what X-Forwarded-For and its kin are older forms of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from edgews.edge.policy.lists import Networks, parse_address
@@ -70,6 +72,10 @@ IDENTITY = frozenset(
         "x-real-ip",
     }
 )
+# How names begin that only proxies use: for users they have logged in, certificates they have seen and the
+# like. From anybody else they are lies.
+OF_PROXIES = ("cf-", "x-forwarded-")
+_SIGN = re.compile(r"[^0-9a-z]")
 # Proxies one request may have come through, as far as anybody looks.
 MAX_HOPS = 32
 MAX_RAY_ID = 64
@@ -158,7 +164,11 @@ def to_origin(
         ray_id = peer.ray_id
     hosts = said.get("x-forwarded-host", []) or headers.get_all("Host")
 
-    fields = [(name, value) for name, value in strip_hop_by_hop(headers) if not _is_identity(name, identity)]
+    fields = [
+        (name, value)
+        for name, value in strip_hop_by_hop(headers)
+        if not _is_identity(name, identity) and (believed or not _is_of_proxies(name))
+    ]
     if address is not None:
         chain.append(str(address))
     if chain:
@@ -175,7 +185,7 @@ def to_origin(
 
 def to_client(headers: Headers, ray_id: str, *, identity: Identity, upgrade: bool = False) -> Headers:
     """Return the fields of the origin's response for the client; `upgrade` if it is a 101."""
-    ours = identity.ray_id.lower()
+    ours = _plain(identity.ray_id)
     fields = [(name, value) for name, value in strip_hop_by_hop(headers) if _plain(name) != ours]
     fields.append((identity.ray_id, ray_id))
     if upgrade:
@@ -190,18 +200,29 @@ def strip_hop_by_hop(headers: Headers) -> Headers:
     """
     named = {token.lower() for value in headers.get_all("Connection") for token in split_list(value)}
     named = {name for name in named if name not in KEPT and not name.startswith(KEPT_PREFIX)}
-    gone = HOP_BY_HOP | named
-    return Headers.of((name, value) for name, value in headers if name.lower() not in gone)
+    return Headers.of(
+        (name, value)
+        for name, value in headers
+        if name.lower() not in named and _plain(name) not in HOP_BY_HOP
+    )
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
-    """Return a name as servers compare it that turn fields into variables: there `_` is `-`."""
-    return name.lower().replace("_", "-")
+    """Return a name as servers compare it that turn fields into variables.
+
+    There `_` is `-`, and with some of them every other sign as well.
+    """
+    return _SIGN.sub("-", name.lower())
 
 
 def _is_identity(name: str, identity: Identity) -> bool:
     plain = _plain(name)
-    return plain in IDENTITY or plain.startswith(identity.prefix.lower())
+    return plain in IDENTITY or plain.startswith(_plain(identity.prefix))
+
+
+def _is_of_proxies(name: str) -> bool:
+    return _plain(name).startswith(OF_PROXIES)
 
 
 def _last(values: Sequence[str]) -> str | None:

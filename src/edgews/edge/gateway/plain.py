@@ -99,18 +99,24 @@ class Plain:
 
     async def run(self) -> None:
         """Ask the origins in turn; the first that can be reached answers."""
+        # Kept from the first to the last: a route that a reload has replaced closes what nobody uses.
+        self.route.upstreams.enter()
+        try:
+            await self._ask_in_turn()
+        finally:
+            self.route.upstreams.leave()
+
+    async def _ask_in_turn(self) -> None:
         unreachable: Failure | None = connect_failure(OSError())
         for origin in self.route.pool.candidates():
             if self.failure is not None:
                 return
             self.origin = origin
             origin.active += 1
-            self.route.upstreams.enter()
             try:
                 unreachable = await self._ask(origin)
             finally:
                 origin.active -= 1
-                self.route.upstreams.leave()
             if unreachable is None:
                 return
             origin.health.failed(unreachable.cause, self._loop.time())

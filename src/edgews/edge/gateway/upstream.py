@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 from multidict import CIMultiDict
@@ -18,6 +18,11 @@ from edgews.events import Request
 
 from .failures import connect_failure
 
+if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
 # How long an unused connection to an origin is kept (seconds): less than most servers keep theirs.
 KEPT: Final = 4.0
 # What has come of an answer, before the origin has to wait (bytes).
@@ -26,6 +31,28 @@ _BUFFER: Final = 64 * 1024
 # used before, which the origin may be closing in this moment; the library then asks once more.
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _NO_EXTRAS: Final = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class _Fresh(aiohttp.BaseConnector):
+    """Uses no connection again on which something has come that nobody asked for.
+
+    The library would take it for the answer to whatever is asked next, which may be somebody else's question.
+    RFC 9112 §9.2.
+    """
+
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        for protocol, _ in self._conns.get(key, ()):
+            if protocol.should_close:
+                protocol.close()
+        return await super()._get(key, traces)
+
+
+class _FreshTCP(_Fresh, aiohttp.TCPConnector):
+    pass
+
+
+class _FreshUnix(_Fresh, aiohttp.UnixConnector):
+    pass
 
 
 class Upstreams:
@@ -80,7 +107,7 @@ class Upstreams:
         return session.request(
             asked.method,
             url,
-            headers=CIMultiDict(asked.headers),
+            headers=CIMultiDict((name, _sent(value)) for name, value in asked.headers),
             data=body,
             allow_redirects=False,
             trace_request_ctx=reached,
@@ -98,9 +125,9 @@ class Upstreams:
             if kept:
                 options["keepalive_timeout"] = KEPT
             connector = (
-                aiohttp.UnixConnector(origin.path, **options)
+                _FreshUnix(origin.path, **options)
                 if origin.path is not None
-                else aiohttp.TCPConnector(ssl=self._context or True, **options)
+                else _FreshTCP(ssl=self._context or True, **options)
             )
             session = self._sessions[origin.text, kept] = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), **self._options
@@ -123,7 +150,14 @@ class Upstreams:
 
     def _close_if_idle(self) -> None:
         if self._retired and not self._busy and self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self.close())
+            self._closing = asyncio.get_running_loop().create_task(self._close_late())
+
+    async def _close_late(self) -> None:
+        """Close all connections, unless a request has come in between that was on its way already."""
+        if self._busy:
+            self._closing = None
+        else:
+            await self.close()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -172,12 +206,28 @@ def watch(response: aiohttp.ClientResponse) -> None:
     protocol = None if connection is None else connection.protocol
     gone = None if protocol is None else protocol.closed
     if gone is not None:
-        gone.add_done_callback(lambda _: _broken(response.content))
+        gone.add_done_callback(lambda gone: _broken(response.content, gone))
 
 
-def _broken(content: aiohttp.StreamReader) -> None:
+def _broken(content: aiohttp.StreamReader, gone: asyncio.Future[None]) -> None:
+    if not gone.cancelled():
+        # An exception that nobody has looked at is reported as a fault of ours.
+        gone.exception()
     if not content.is_eof() and content.exception() is None:
         content.set_exception(aiohttp.ClientPayloadError())
+
+
+def _sent(value: str) -> str:
+    """Return a field's value, which has a character for each byte, so that its bytes go out again.
+
+    The library writes UTF-8. What is none arrives as if it were Latin-1; RFC 9110 §5.5 advises against both.
+    """
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _url(origin: Origin, target: str) -> URL:

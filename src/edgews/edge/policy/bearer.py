@@ -6,6 +6,7 @@ cannot set fields of an opening handshake, has the query, a cookie and the subpr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -17,8 +18,8 @@ from .normalize import Target
 from .tokens import VERSION
 
 _PROTOCOL: Final = "sec-websocket-protocol"
-# Other credentials are the origin's.
-_OURS: Final = f"bearer {VERSION}."
+# Other credentials are the origin's. RFC 9110 §11.4 lets several spaces stand there.
+_OURS: Final = re.compile(rf"bearer[ \t]+(?={VERSION}\.)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,10 @@ class Places:
 
 
 def _from_authorization(value: str, found: list[str]) -> str | None:
-    if not value.lower().startswith(_OURS):
+    ours = _OURS.match(value)
+    if ours is None:
         return value
-    found.append(value.partition(" ")[2].strip())
+    found.append(value[ours.end() :].strip())
     return None
 
 

@@ -22,6 +22,9 @@ _ENCODED = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # Controls, encoded or not, have no business in a path.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# A name or an IPv4 address, or one of IPv6 in brackets, and a port. RFC 3986 §3.2.2 lets names have more, at
+# which some servers split them.
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 # How often a careless chain of servers may decode. What is not plain by then is refused.
 _DECODINGS = 3
 
@@ -71,6 +74,11 @@ def is_under(path: str, prefix: str) -> bool:
     if not path.startswith(prefix):
         return False
     return len(path) == len(prefix) or prefix.endswith("/") or path[len(prefix)] == "/"
+
+
+def is_host(host: str) -> bool:
+    """Say whether all servers read the same name into a Host field. RFC 9110 §7.2."""
+    return _HOST.fullmatch(host) is not None
 
 
 def host_name(host: str) -> str:

@@ -157,11 +157,7 @@ class Policies:
         self.definition = definition
         self.usage: dict[str, Usage] = {} if before is None else before.usage
         self.limiters = {
-            name: _Counting(
-                limiter,
-                self.usage.setdefault(name, Usage()),
-                *((salt,) if sharing is None else (sharing.salt, sharing.limiters[name])),
-            )
+            name: _Counting(limiter, self.usage.setdefault(name, Usage()), salt, name, sharing)
             for name, limiter in definition.limiters.items()
         }
         if before is None:
@@ -342,17 +338,18 @@ class _Counting:
     __slots__ = ("_storage", "definition", "key", "limiter", "usage")
 
     def __init__(
-        self, definition: Limiter, usage: Usage, salt: bytes, storage: Storage | None = None
+        self, definition: Limiter, usage: Usage, salt: bytes, name: str, sharing: Sharing | None
     ) -> None:
         self.definition = definition
         self.usage = usage
         self.key = Characteristics(definition.characteristics).key
-        self._storage = storage
-        self.limiter: RateLimiter | RateTable = (
-            RateLimiter(definition.rate, salt=salt)
-            if storage is None
-            else RateTable(definition.rate, storage, salt=salt)
-        )
+        self._storage: Storage | None = None
+        self.limiter: RateLimiter | RateTable
+        if sharing is None:
+            self.limiter = RateLimiter(definition.rate, salt=salt)
+        else:
+            self._storage = sharing.limiters[name]
+            self.limiter = RateTable(definition.rate, self._storage, salt=sharing.salt)
 
     def counts_with(self, other: _Counting) -> bool:
         """Say whether both are one limiter."""
