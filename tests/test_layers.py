@@ -34,6 +34,7 @@ LAYERS: dict[str, set[str]] = {
         "assembly",
         "buffers",
         "client",
+        "closing",
         "connection",
         "handshake",
         "http1",

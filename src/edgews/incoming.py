@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from .assembly import IncomingMessage
 from .backend import decode, give_scratch, mask, new_reader, new_scratch, read_one, read_run, take_scratch
+from .closing import describe_close
 from .deflate import Inflater, deflated_bound
 from .errors import FragmentationError, MessageTooBigError, RemoteProtocolError
 from .events import Cause, CauseKind, Close, Delivery, Disconnected, Event, Ping, Pong, Side
@@ -33,7 +34,7 @@ from .frames import (
 )
 from .limits import Limits, Timeouts
 from .messages import BytesLike, as_bytes
-from .outgoing import Outgoing, describe_close
+from .outgoing import Outgoing
 from .states import OVER, THEY_CLOSED, Input, listens, may_send_control
 
 _CONTINUATION = int(Opcode.CONTINUATION)

@@ -218,7 +218,7 @@ class TestPing:
                 await turns(count)
                 await cancelled(task)
                 assert ws._session.pings == {}
-                assert not ws._pingers
+                assert not ws._pings
             await ws.send("between")
             assert await soon(ws.recv()) == "between"
             assert await soon(ws.ping()) > 0

@@ -219,7 +219,7 @@ async def test_a_ping_of_a_connection_that_is_gone(monkeypatch: pytest.MonkeyPat
     ):
         raw.send(many)
         (ws,) = server.connections
-        await until(lambda: ws._pingers)
+        await until(lambda: ws._pings)
         await asyncio.to_thread(raw.reset)
         # Nothing is read as long as the inbox is full: the reset is noticed when something is written.
         while ws._transport is not None:

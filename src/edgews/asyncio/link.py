@@ -256,7 +256,14 @@ class Link(asyncio.Protocol):
     def _tell_time(self) -> None:
         self._engine.handle_timeout(self._loop.time())
 
-    # A peer that takes nothing
+    # A peer that takes little, or nothing
+
+    async def _make_room(self) -> None:
+        """Wait until the peer has taken enough of what was sent, and let others run in any case."""
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
+        else:
+            await asyncio.sleep(0)
 
     def _watch(self, transport: asyncio.Transport) -> None:
         if self._conn.timeouts.ping_timeout is not None:

@@ -31,6 +31,7 @@ from edgews.states import State
 from edgews.status import Status
 
 from .link import LARGE, Link
+from .pings import Pings
 from .waiter import Waiter
 
 _log = logging.getLogger("edgews.asyncio")
@@ -70,7 +71,7 @@ class WebSocket(Link, Status):
         "_finished",
         "_fragments",
         "_owner",
-        "_pingers",
+        "_pings",
         "_receiver",
         "_sent",
         "_session",
@@ -91,8 +92,8 @@ class WebSocket(Link, Status):
         self._sent = 0
         self._asked = False
         self._receiver = Waiter(loop)
-        # Ping payload -> who waits for its Pong. Made with the first.
-        self._pingers: dict[bytes, asyncio.Future[None]] | None = None
+        # There from the first Ping on.
+        self._pings: Pings | None = None
         # There as soon as somebody waits for the end.
         self._finished: asyncio.Future[None] | None = None
         # There while a message in fragments goes out: who has another message waits for it.
@@ -134,10 +135,8 @@ class WebSocket(Link, Status):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        for pinger in (self._pingers or {}).values():
-            # The end may stand behind messages, and no Pong comes any more.
-            if not pinger.done():
-                pinger.set_result(None)
+        if self._pings is not None:
+            self._pings.give_up()
         if self._finished is not None and not self._finished.done():
             self._finished.set_result(None)
         self._owner.gone(self)
@@ -165,13 +164,10 @@ class WebSocket(Link, Status):
     def _changed(self) -> None:
         """Wake who waits for what is there now."""
         session = self._session
-        ended = session.closed is not None
-        if ended or (session.waiting and self._corked is None):
+        if session.closed is not None or (session.waiting and self._corked is None):
             self._receiver.wake_soon()
-        if self._pingers:
-            for payload, pinger in self._pingers.items():
-                if not pinger.done() and (ended or session.pings[payload]):
-                    pinger.set_result(None)
+        if self._pings is not None:
+            self._pings.look()
 
     # What the application asks
 
@@ -348,25 +344,20 @@ class WebSocket(Link, Status):
         if self._transport is None:
             raise await self._end()
         payload = os.urandom(4)
-        session = self._session
         try:
-            data = session.send_ping(payload)
+            data = self._session.send_ping(payload)
         except StateError:
             raise await self._end() from None
         # Finer than what a loop knows of the time.
         start = monotonic()
         self._put(data)
-        self._pingers = self._pingers or {}
-        pinger = self._pingers[payload] = self._loop.create_future()
+        if self._pings is None:
+            self._pings = Pings(self._session, self._loop)
+        self._pings.add(payload)
         self._advance()
-        try:
-            if session.closed is None:
-                await pinger
-            if session.pings[payload]:
-                return monotonic() - start
-        finally:
-            del self._pingers[payload], session.pings[payload]
-        raise await self._end() if session.closed is None else ConnectionClosed(session.closed)
+        if await self._pings.answered(payload):
+            return monotonic() - start
+        raise await self._end() if self._session.closed is None else ConnectionClosed(self._session.closed)
 
     async def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection, and wait until it is closed.
@@ -453,13 +444,6 @@ class WebSocket(Link, Status):
         """Drop the connection without a word."""
         if self._transport is not None:
             self._transport.abort()
-
-    async def _make_room(self) -> None:
-        """Wait until the peer has taken enough of what was sent, and let others run in any case."""
-        if self._drained is not None:
-            await asyncio.shield(self._drained)
-        else:
-            await asyncio.sleep(0)
 
     async def _end(self) -> ConnectionClosed:
         return ConnectionClosed(await self.wait_closed())
