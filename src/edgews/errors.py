@@ -10,8 +10,8 @@
                 HandshakeError      it carries the HTTP status and the header at fault
 
 The engine raises `LocalProtocolError` alone. What a peer does wrong is never raised: it arrives as
-the `error` of the `Disconnected` event's cause. An argument of a wrong type is a `TypeError`, limits or wishes that
-make no sense are a `ValueError`. Any other exception out of the engine is a bug.
+the `error` of the `Disconnected` event's cause. Python's own errors say that an
+argument has a wrong type or makes no sense. Any other exception out of the engine is a bug.
 """
 
 from __future__ import annotations

@@ -189,5 +189,5 @@ async def test_without_the_extra(d: Driver, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "python_socks", None)
     monkeypatch.setenv("all_proxy", "socks5://proxy.example")
-    with pytest.raises(MissingExtraError, match=r"pip install edgews\[proxy\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'edgews\[proxy\]'"):
         await nobody(d, "ws://server.example/")
