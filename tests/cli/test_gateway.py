@@ -75,6 +75,17 @@ def config(path: Path, origin: str, **more: str) -> Path:
     return path
 
 
+def drains(process, client, server):
+    """Go through the end of a connection, which the gateway closes because it stops."""
+    going_away = (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
+    assert process.say() == "draining."
+    assert server.read_frame() == going_away
+    server.send(wire.close(1001, key=None))
+    assert client.read_frame() == going_away
+    client.send(wire.close(1001))
+    assert client.read_rest() == b""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_proxy(number):
     with (
@@ -85,12 +96,7 @@ def test_proxy(number):
         client.send(TEXT)
         assert server.read_frame() == (wire.TEXT, b"hello")
         process.process.send_signal(number)
-        assert process.say() == "draining."
-        assert server.read_frame() == (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
-        server.send(wire.close(1001, key=None))
-        assert client.read_frame() == (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
-        client.send(wire.close(1001))
-        assert client.read_rest() == b""
+        drains(process, client, server)
         server.close()
         output, errors = process.process.communicate(timeout=TIMEOUT)
         assert (errors, process.process.returncode) == ("stopped.\n", 0)
@@ -120,12 +126,7 @@ def test_in_the_background_only_sigterm_stops_it(workers):
             client.send(TEXT)
             assert server.read_frame() == (wire.TEXT, b"hello")
             process.process.send_signal(signal.SIGTERM)
-            assert process.say() == "draining."
-            assert server.read_frame() == (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
-            server.send(wire.close(1001, key=None))
-            assert client.read_frame() == (wire.CLOSE, b"\x03\xe9the gateway is shutting down")
-            client.send(wire.close(1001))
-            assert client.read_rest() == b""
+            drains(process, client, server)
         _, errors = process.process.communicate(timeout=TIMEOUT)
         assert (errors, process.process.returncode) == ("stopped.\n", 0)
 

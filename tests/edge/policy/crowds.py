@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from edgews.edge.policy.connlimit import ConnectionLimit, Kind, Scope, State
+from edgews.edge.policy.connlimit import ConnectionLimit, Kind, Scope, Standing, State
 
 # Whole seconds, so that the model can take them one by one.
 connection_limits = st.builds(
@@ -78,6 +78,12 @@ class Model:
         if not self.above(scope):
             return State.OK
         return State.BURST if self.spent.get(scope, 0) < limit.allowance else State.OVER
+
+    def standing(self, scope: Scope) -> Standing:
+        limit = self.limit(scope)
+        assert limit is not None
+        spent = float(self.spent.get(scope, 0))
+        return Standing(scope, self.state(scope), len(self.members(scope)), limit.soft, limit.burst, spent)
 
     def refuses(self, scope: Scope) -> bool:
         limit = self.limit(scope)

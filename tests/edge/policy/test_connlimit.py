@@ -116,17 +116,7 @@ class Machine(RuleBasedStateMachine):
         wanted = {name for scope in above for name in self.model.members(scope)}
         assert sorted(map(str, self.limiter.excessive())) == sorted(map(str, wanted))
         for standing in self.limiter.standing(now, self.model.scopes()):
-            scope = standing.scope
-            limit = self.model.limit(scope)
-            assert limit is not None
-            assert standing == Standing(
-                scope,
-                self.model.state(scope),
-                len(self.model.members(scope)),
-                limit.soft,
-                limit.burst,
-                float(self.model.spent.get(scope, 0)),
-            )
+            assert standing == self.model.standing(standing.scope)
 
 
 TestMachine = Machine.TestCase

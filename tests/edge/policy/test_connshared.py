@@ -15,7 +15,6 @@ from edgews.edge.policy.connlimit import (
     ConnectionLimit,
     Kind,
     Scope,
-    Standing,
     State,
 )
 from edgews.edge.policy.connshared import SharedConnectionLimiter
@@ -161,17 +160,7 @@ class Machine(RuleBasedStateMachine):
             limiter.heed()
             assert set(limiter.crowded()) == {s for s in above if mine & set(self.model.members(s))}
             for standing in limiter.standing(now, self.model.scopes()):
-                scope = standing.scope
-                limit = self.model.limit(scope)
-                assert limit is not None
-                assert standing == Standing(
-                    scope,
-                    self.model.state(scope),
-                    len(self.model.members(scope)),
-                    limit.soft,
-                    limit.burst,
-                    float(self.model.spent.get(scope, 0)),
-                )
+                assert standing == self.model.standing(standing.scope)
 
 
 TestMachine = Machine.TestCase
