@@ -124,8 +124,12 @@ def absent() -> Iterator[tuple[str, str]]:
 
 
 def checks() -> Iterator[Part]:
-    """Yield what keeps one core busy: the fuzzer, and what reads the code without running it."""
+    """Yield what needs no machine of its own: no clock and no socket decides how it ends."""
     # The longest first, so that the others are done beside it.
+    yield Part(
+        "layers A to C, policies: 100 % branch coverage of each module by its own test file",
+        [sys.executable, "script/coverage"],
+    )
     yield from fuzzing()
     yield Part(
         "types (pyright)", ["pyright", "--project", "pyproject.toml"], {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
@@ -145,10 +149,6 @@ def checks() -> Iterator[Part]:
 def tests(missing: set[str]) -> Iterator[Part]:
     """Yield what runs the code."""
     backends = ("python",) if "extension" in missing else ("c", "python")
-    yield Part(
-        "layers A to C, policies: 100 % branch coverage of each module by its own test file",
-        [sys.executable, "script/coverage"],
-    )
     # In runs of neighbours, which share what their module has started; who is done early takes over some.
     inside = suite("worksteal", without={*OUTSIDE, *missing})
     yield Part(f"whole suite, backend {backends[0]}", inside, {"EDGEWS_BACKEND": backends[0]}, pytest=True)
@@ -245,7 +245,7 @@ def run(part: Part, totals: Totals) -> None:
 
 
 def run_beside(parts: Iterable[Part], totals: Totals) -> None:
-    """Run parts that keep one core busy each, one for each core at a time; show each as it ends."""
+    """Run parts beside each other, as many at a time as there are cores; show each as it ends."""
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         running = {pool.submit(execute, part, subprocess.PIPE): part for part in parts}
         for future in as_completed(running):
