@@ -124,7 +124,7 @@ def absent() -> Iterator[tuple[str, str]]:
 
 
 def checks() -> Iterator[Part]:
-    """Yield what needs no machine of its own: no clock and no socket decides how it ends."""
+    """Yield what runs no servers: what keeps one core busy, and the measurement of coverage."""
     # The longest first, so that the others are done beside it.
     yield Part(
         "layers A to C, policies: 100 % branch coverage of each module by its own test file",
