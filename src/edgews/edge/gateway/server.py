@@ -25,6 +25,7 @@ from .prepare import Prepared, prepare
 from .proxied import Proxied
 from .routes import Route, make_routes
 from .sockets import ByAddress, Sockets
+from .timers import Timers
 from .tls import Contexts, contexts
 from .upstream import Upstreams
 
@@ -49,6 +50,7 @@ class Gateway:
         self, config: Config, *, log: AccessLog | None = None, sharing: Sharing | None = None
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.timers = Timers(self.loop)
         self.observer = Observer(self, AccessLog(None) if log is None else log)
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
@@ -181,6 +183,7 @@ class Gateway:
                 proxied.abort()
             await self.wait_empty()
         self.observer.stop()
+        self.timers.close()
         for upstreams in (*self._retired, *(route.upstreams for route in self.routes)):
             await upstreams.close()
 
