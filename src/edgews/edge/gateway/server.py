@@ -8,6 +8,7 @@ from typing import Any
 
 from edgews.edge.config.tables import Config
 from edgews.edge.forwarding.proxypeers import ProxyPeers
+from edgews.edge.forwarding.routing import RouteTable
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.sharing import Sharing
 from edgews.edge.relay.ends import Why
@@ -72,6 +73,7 @@ class Gateway:
         config = self.config = prepared.config
         before = self.routes
         self.routes = make_routes(config, prepared.contexts, prepared.definition.conditions, before)
+        self.table = RouteTable(self.routes)
         for route in before:
             route.upstreams.retire()
         self._retired = [one for one in self._retired if not one.closed]
