@@ -15,7 +15,7 @@ from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.http1 import ResponseReader, encode_request
 
-from .failures import ANSWER_TIMEOUT, answer_failure, connect_failure
+from .failures import ANSWER_TIMEOUT, UNREACHABLE, answer_failure, connect_failure
 from .refusal import Refusal
 from .streams import OriginStream
 
@@ -52,7 +52,7 @@ class Opening:
         self._asked = offer_own(asked, route.origin_compression) if route.inspect else asked
         self._reader = ResponseReader(owner.gateway.limits)
         self._candidates = iter(route.pool.candidates())
-        self._failure = connect_failure(OSError())
+        self._failure = UNREACHABLE
         # The one that counts; None once there is nothing more to wait for.
         self._stream: OriginStream | None = None
         self._task: asyncio.Task[object] | None = None

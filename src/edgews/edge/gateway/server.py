@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 from edgews.edge.config.tables import Config
@@ -14,6 +13,7 @@ from edgews.edge.policy.sharing import Sharing
 from edgews.edge.relay.ends import Why
 from edgews.frames import CloseCode
 from edgews.limits import Limits
+from edgews.masking import new_key
 
 from .accesslog import AccessLog
 from .admission import Admission
@@ -32,7 +32,6 @@ from .upstream import Upstreams
 
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
-_RAY_BYTES = 8
 
 
 class Gateway:
@@ -212,8 +211,8 @@ class Gateway:
     # What connections ask and tell
 
     def new_ray(self) -> str:
-        """Return a name for a request that nobody can guess."""
-        return os.urandom(_RAY_BYTES).hex()
+        """Return a name for a request that nobody can guess: 64 random bits."""
+        return (new_key() + new_key()).hex()
 
     def admit(self, proxied: Proxied) -> Route | Failure:
         """Say where a request goes, or why it goes nowhere."""
