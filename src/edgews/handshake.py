@@ -345,13 +345,13 @@ def check_response(
 
     RFC 6455 §4.1, §4.2.2; RFC 8441 §5.
     """
-    headers = response.headers
+    fields = response.headers.by_name()
     expected = 101 if request.protocol is None else 200
     if response.status != expected:
         raise HandshakeError(f"the server answered {response.status}, not {expected}", status=response.status)
     if request.protocol is None:
-        _check_switch(request, headers)
-    chosen = headers.get_all("Sec-WebSocket-Protocol")
+        _check_switch(request, fields)
+    chosen = fields.get("sec-websocket-protocol", [])
     if len(chosen) > 1:
         raise HandshakeError(
             "the server chose more than one subprotocol",
@@ -365,21 +365,21 @@ def check_response(
             header="Sec-WebSocket-Protocol",
         )
     try:
-        wish, agreement = check_answer(headers, compression)
+        wish, agreement = check_answer(response.headers, compression)
     except HandshakeError as error:
         error.status = response.status
         raise
     return (chosen[0] if chosen else None), None if wish is None or agreement is None else (wish, agreement)
 
 
-def _check_switch(request: Request, headers: Headers) -> None:
+def _check_switch(request: Request, fields: dict[str, list[str]]) -> None:
     for name, token in (("Upgrade", "websocket"), ("Connection", "upgrade")):
-        if not lists_token(headers.get_all(name), token):
+        if not lists_token(fields.get(name.lower(), ()), token):
             raise HandshakeError(f"{name} of the answer must list {token}", status=101, header=name)
     for name in ("Content-Length", "Transfer-Encoding"):
-        if headers.has(name):
+        if name.lower() in fields:
             raise HandshakeError("an answer of 101 has no body", status=101, header=name)
-    accepts = headers.get_all("Sec-WebSocket-Accept")
+    accepts = fields.get("sec-websocket-accept")
     if accepts != [accept_key(request.headers.get("Sec-WebSocket-Key") or "")]:
         problem = "is missing" if not accepts else "does not match the key"
         raise HandshakeError(f"Sec-WebSocket-Accept {problem}", status=101, header="Sec-WebSocket-Accept")

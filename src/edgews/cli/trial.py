@@ -78,7 +78,7 @@ def _try(config: Config, trial: Trial) -> dict[str, Any]:
     """Return what becomes of the request."""
     from edgews.edge.forwarding.entrance import Entrance
     from edgews.edge.forwarding.headers import Identity
-    from edgews.edge.forwarding.routing import find
+    from edgews.edge.forwarding.routing import RouteTable
     from edgews.edge.gateway.failures import NO_ROUTE
     from edgews.edge.gateway.geo import Databases
     from edgews.edge.gateway.prepare import policies
@@ -98,7 +98,7 @@ def _try(config: Config, trial: Trial) -> dict[str, Any]:
         country=facts.country if trial.country is None else trial.country,
         asn=facts.asn if trial.asn is None else trial.asn,
     )
-    route = find(map(_Place, config.route, definition.conditions), facts)
+    route = RouteTable(map(_Place, config.route, definition.conditions)).find(facts)
     report: dict[str, Any] = {"allowed": False, "path": facts.target.path, "client": facts.client}
     if route is None:
         return report | {"answer": {"status": NO_ROUTE.status, "text": NO_ROUTE.text}}

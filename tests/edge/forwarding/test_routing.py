@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews.edge.forwarding.routing import Condition, find
+from edgews.edge.forwarding.routing import Condition, RouteTable
 from edgews.edge.policy.fields import UpgradeFacts
 from edgews.edge.policy.normalize import Target
 from edgews.headers import Headers
@@ -54,8 +54,8 @@ ROUTES = (
     ],
 )
 def test_the_most_exact_route_is_taken(host, path, place):
-    assert find(ROUTES, facts(host, path)) == place
-    assert find(ROUTES[::-1], facts(host, path)) == place
+    assert RouteTable(ROUTES).find(facts(host, path)) == place
+    assert RouteTable(ROUTES[::-1]).find(facts(host, path)) == place
 
 
 def asks_for_x(asked: UpgradeFacts) -> bool:
@@ -108,7 +108,7 @@ fields = st.lists(st.tuples(st.sampled_from(["x", "Y"]), st.sampled_from(["1", "
 )
 def test_the_route_is_the_best_of_those_that_fit(routes, host, path, fields):
     asked = facts(host, path, *fields)
-    assert find(routes, asked) is model(routes, asked)
+    assert RouteTable(routes).find(asked) is model(routes, asked)
 
 
 def test_a_condition_is_asked_only_where_nothing_better_fits():
@@ -116,10 +116,10 @@ def test_a_condition_is_asked_only_where_nothing_better_fits():
         raise AssertionError(asked)
 
     better = Place(None, "/a")
-    assert find((Place(None, condition=never), better), facts("x", "/a")) is better
+    assert RouteTable((Place(None, condition=never), better)).find(facts("x", "/a")) is better
 
 
 def test_nowhere():
-    assert find((), facts("example.com", "/")) is None
+    assert RouteTable(()).find(facts("example.com", "/")) is None
     routes = (Place("other.org"), Place("*.other.org"), Place(None, "/x"))
-    assert find(routes, facts("example.com", "/")) is None
+    assert RouteTable(routes).find(facts("example.com", "/")) is None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from edgews.edge.policy.bearer import Carried, Places
+from edgews.edge.policy.bearer import Places
 from edgews.edge.policy.fields import UpgradeFacts
 from edgews.edge.policy.lists import Networks
 from edgews.edge.policy.normalize import normalize
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNIX: Final = "unix"
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Entry:
     """A request that came in.
 
@@ -65,24 +65,18 @@ class Entrance:
         Raises:
             TargetError: its target cannot be read in one way.
         """
-        target = normalize(request.target)
-        headers = request.headers
-        carried = (
-            Carried(None, target, headers) if self._places is None else self._places.take(target, headers)
-        )
+        target, headers, token = normalize(request.target), request.headers, None
+        if self._places is not None:
+            carried = self._places.take(target, headers)
+            target, headers, token = carried.target, carried.headers, carried.token
         forwarded = to_origin(
-            carried.headers,
+            headers,
             peer,
             trusted=self._trusted,
             identity=self.identity,
             trust_unix=self._trust_unix,
         )
         facts = UpgradeFacts(
-            method=request.method,
-            target=carried.target,
-            headers=carried.headers,
-            client=forwarded.client,
-            secure=forwarded.secure,
-            ray_id=forwarded.ray_id,
+            request.method, target, headers, forwarded.client, forwarded.secure, forwarded.ray_id
         )
-        return Entry(facts, forwarded, carried.token)
+        return Entry(facts, forwarded, token)

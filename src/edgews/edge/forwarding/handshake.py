@@ -98,9 +98,7 @@ def check_switch(asked: Request, response: Response) -> bool:
 
 def client_response(response: Response, ray: str, *, identity: Identity) -> Response:
     """Return the 101 that the client gets: the origin's, without what was for one hop."""
-    passed = to_client(response.headers, ray, identity=identity, upgrade=True)
-    # RFC 9110 §8.6.
-    return Response(101, Headers.of(field for field in passed if field[0].lower() != "content-length"))
+    return Response(101, to_client(response.headers, ray, identity=identity, upgrade=True))
 
 
 def own_response(failure: Failure, headers: HeadersLike = ()) -> Response:

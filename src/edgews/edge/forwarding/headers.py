@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
@@ -83,28 +83,27 @@ MAX_RAY_ID = 64
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Names of the fields that tell an origin who the client is; all begin with `prefix`."""
+    """Names of the fields that tell an origin who the client is; all begin with `prefix`.
+
+    Attributes:
+        client_address: the field with the client's address.
+        ray_id: the field with the name of this request in logs.
+    """
 
     prefix: str = "X-Edgews-"
+    client_address: str = field(init=False)
+    ray_id: str = field(init=False)
 
     def __post_init__(self) -> None:
         if not is_token(self.prefix) or "_" in self.prefix or not self.prefix.endswith("-"):
             raise ValueError(
                 "the beginning of a header name, with a hyphen at its end, such as X-Edgews-, and without _"
             )
-
-    @property
-    def client_address(self) -> str:
-        """The field with the client's address."""
-        return f"{self.prefix}Client-IP"
-
-    @property
-    def ray_id(self) -> str:
-        """The field with the name of this request in logs."""
-        return f"{self.prefix}Ray"
+        object.__setattr__(self, "client_address", f"{self.prefix}Client-IP")
+        object.__setattr__(self, "ray_id", f"{self.prefix}Ray")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Peer:
     """Who sent the request to the gateway.
 
@@ -119,7 +118,7 @@ class Peer:
     ray_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Forwarded:
     """Fields for the origin, and what they say.
 
@@ -152,29 +151,29 @@ def to_origin(
     `trusted` are the proxies in front, which are believed what they say about the client, and
     `trust_unix` those that come through a Unix socket. `upgrade` asks the origin for a WebSocket.
     """
-    address = parse_address(peer.address) if peer.address is not None else None
+    address, text = (None, None) if peer.address is None else _address_of(peer.address)
     believed = trust_unix if peer.address is None else address in trusted
-    said = headers.by_name() if believed else {}
-    chain = [entry for value in said.get("x-forwarded-for", []) for entry in split_list(value)]
-    client = _client(chain, address, trusted)
-    proto = _last(said.get("x-forwarded-proto", []))
-    secure = proto == "https" if proto in ("http", "https") else peer.secure
-    ray_id = _last(said.get(identity.ray_id.lower(), [])) or ""
-    if not is_token(ray_id) or len(ray_id) > MAX_RAY_ID:
-        ray_id = peer.ray_id
-    hosts = said.get("x-forwarded-host", []) or headers.get_all("Host")
-
-    fields = [
-        (name, value)
-        for name, value in strip_hop_by_hop(headers)
-        if not _is_identity(name, identity) and (believed or not _is_of_proxies(name))
-    ]
-    if address is not None:
-        chain.append(str(address))
+    chain: list[str] = []
+    client, secure, ray_id = text, peer.secure, peer.ray_id
+    hosts = headers.get_all("Host")
+    if believed:
+        said = headers.by_name()
+        chain = [entry for value in said.get("x-forwarded-for", []) for entry in split_list(value)]
+        client = _client(chain, address, trusted)
+        proto = _last(said.get("x-forwarded-proto", []))
+        secure = proto == "https" if proto in ("http", "https") else secure
+        named = _last(said.get(identity.ray_id.lower(), [])) or ""
+        ray_id = named if is_token(named) and len(named) <= MAX_RAY_ID else ray_id
+        hosts = said.get("x-forwarded-host", hosts)
+    dropped = _HOP | _IDENTITY if believed else _HOP | _IDENTITY | _OF_PROXIES
+    fields = _passing(headers, identity, dropped)
+    if text is not None:
+        chain.append(text)
     if chain:
         fields.append(("X-Forwarded-For", ", ".join(chain)))
     fields.append(("X-Forwarded-Proto", "https" if secure else "http"))
-    fields += [("X-Forwarded-Host", host) for host in hosts[:1]]
+    if hosts:
+        fields.append(("X-Forwarded-Host", hosts[0]))
     if client is not None:
         fields.append((identity.client_address, client))
     fields.append((identity.ray_id, ray_id))
@@ -184,9 +183,8 @@ def to_origin(
 
 
 def to_client(headers: Headers, ray_id: str, *, identity: Identity, upgrade: bool = False) -> Headers:
-    """Return the fields of the origin's response for the client; `upgrade` if it is a 101."""
-    ours = _plain(identity.ray_id)
-    fields = [(name, value) for name, value in strip_hop_by_hop(headers) if _plain(name) != ours]
+    """Return the fields of the origin's response for the client; `upgrade` if it is a 101. RFC 9110 §8.6."""
+    fields = _passing(headers, identity, _HOP | _RAY | _LENGTH if upgrade else _HOP | _RAY)
     fields.append((identity.ray_id, ray_id))
     if upgrade:
         fields += UPGRADE_FIELDS
@@ -198,31 +196,65 @@ def strip_hop_by_hop(headers: Headers) -> Headers:
 
     RFC 9110 §7.6.1.
     """
-    named = {token.lower() for value in headers.get_all("Connection") for token in split_list(value)}
-    named = {name for name in named if name not in KEPT and not name.startswith(KEPT_PREFIX)}
-    return Headers.of(
-        (name, value)
-        for name, value in headers
-        if name.lower() not in named and _plain(name) not in HOP_BY_HOP
-    )
+    return Headers.of(_passing(headers, _ANYBODY, _HOP))
+
+
+_ANYBODY = Identity()
+
+
+def _passing(headers: Headers, identity: Identity, dropped: int) -> list[tuple[str, str]]:
+    """Return the fields without those of some kinds, and without those that Connection names."""
+    prefix = identity.prefix
+    passing: list[tuple[str, str]] = []
+    named: frozenset[str] = frozenset()
+    for pair in headers:
+        kind = _kind(pair[0], prefix)
+        if not kind & dropped:
+            passing.append(pair)
+        elif kind & _CONNECTION:
+            named |= _named(pair[1])
+    if named:
+        passing = [(name, value) for name, value in passing if name.lower() not in named]
+    return passing
+
+
+# What kinds of fields there are. A name comes again with each request, and what it is of is looked up once.
+_HOP, _CONNECTION, _IDENTITY, _OF_PROXIES, _RAY, _LENGTH = 1, 2, 4, 8, 16, 32
 
 
 @lru_cache(maxsize=1024)
-def _plain(name: str) -> str:
-    """Return a name as servers compare it that turn fields into variables.
+def _kind(name: str, prefix: str) -> int:
+    """Return of which kinds a field is, for an identity with this prefix.
 
-    There `_` is `-`, and with some of them every other sign as well.
+    Names are compared as servers do that turn fields into variables: there `_` is `-`, and with some of them
+    every other sign as well.
     """
-    return _SIGN.sub("-", name.lower())
+    lower = name.lower()
+    plain = _SIGN.sub("-", lower)
+    ours = _SIGN.sub("-", prefix.lower())
+    kinds = (
+        (_HOP, plain in HOP_BY_HOP),
+        (_CONNECTION, lower == "connection"),
+        (_IDENTITY, plain in IDENTITY or plain.startswith(ours)),
+        (_OF_PROXIES, plain.startswith(OF_PROXIES)),
+        (_RAY, plain == f"{ours}ray"),
+        (_LENGTH, lower == "content-length"),
+    )
+    return sum(kind for kind, fits in kinds if fits)
 
 
-def _is_identity(name: str, identity: Identity) -> bool:
-    plain = _plain(name)
-    return plain in IDENTITY or plain.startswith(_plain(identity.prefix))
+@lru_cache(maxsize=256)
+def _named(value: str) -> frozenset[str]:
+    """Return what Connection takes away besides what never passes."""
+    tokens = {token.lower() for token in split_list(value)}
+    return frozenset(name for name in tokens - KEPT - HOP_BY_HOP if not name.startswith(KEPT_PREFIX))
 
 
-def _is_of_proxies(name: str) -> bool:
-    return _plain(name).startswith(OF_PROXIES)
+@lru_cache(maxsize=1024)
+def _address_of(peer: str) -> tuple[IPv4Address | IPv6Address | None, str | None]:
+    """Return the address of a peer, and how it is written."""
+    address = parse_address(peer)
+    return address, None if address is None else str(address)
 
 
 def _last(values: Sequence[str]) -> str | None:

@@ -87,6 +87,8 @@ class Pool:
         its turn. Those that are down come last: a check can be wrong, and so they are tried where nobody else
         is left.
         """
+        if len(self.origins) == 1:
+            return list(self.origins)
         turn = self._turn
         self._turn = (turn + 1) % len(self.origins)
         turned = self.origins[turn:] + self.origins[:turn]

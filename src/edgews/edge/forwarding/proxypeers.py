@@ -25,4 +25,4 @@ class ProxyPeers:
     def __contains__(self, address: str | None) -> bool:
         if address is None:
             return self._unix
-        return parse_address(address) in self._networks
+        return bool(self._networks) and parse_address(address) in self._networks

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from edgews.edge.policy.fields import UpgradeFacts
-from edgews.edge.policy.normalize import host_name, is_under
+from edgews.edge.policy.normalize import is_under
 from edgews.headers import Headers
 
 Condition: TypeAlias = Callable[[UpgradeFacts], bool]
@@ -35,37 +35,46 @@ class HasPlace(Protocol):
 R = TypeVar("R", bound=HasPlace)
 
 
-def find(routes: Iterable[R], facts: UpgradeFacts) -> R | None:
-    """Return the route of a request; None if there is none.
+class RouteTable(Generic[R]):
+    """Routes, in the order in which they are asked about a request.
 
     Of those that fit, the one with the most exact host is taken; among them the one with the longest path,
     then the one that asks for most header fields, then one with a condition in front of one without, and then
     the first.
     """
-    name = host_name(facts.headers.get("Host") or "")
-    path = facts.target.path
-    fitting: list[tuple[tuple[int, ...], R]] = []
-    for route in routes:
-        exactness = _exactness(route.host, name)
-        if exactness is not None and is_under(path, prefix := route.path.rstrip("/") or "/"):
-            rank = (*exactness, len(prefix), len(route.headers), route.condition is not None)
-            fitting.append((rank, route))
-    # It keeps the order of equals, and a condition is asked only where nothing better fits.
-    fitting.sort(key=lambda one: one[0], reverse=True)
-    for _, route in fitting:
-        if _has(route.headers, facts.headers) and (route.condition is None or route.condition(facts)):
-            return route
-    return None
+
+    __slots__ = ("_places",)
+
+    def __init__(self, routes: Iterable[R]) -> None:
+        places = [(route.host, route.path.rstrip("/") or "/", route) for route in routes]
+        # It keeps the order of equals.
+        self._places = sorted(places, key=lambda place: _rank(*place), reverse=True)
+
+    def find(self, facts: UpgradeFacts) -> R | None:
+        """Return the route of a request; None if there is none."""
+        name, path = facts.host, facts.target.path
+        for pattern, prefix, route in self._places:
+            if (
+                (pattern is None or _fits(pattern, name))
+                and is_under(path, prefix)
+                and (not route.headers or _has(route.headers, facts.headers))
+                and (route.condition is None or route.condition(facts))
+            ):
+                return route
+        return None
+
+
+def _rank(pattern: str | None, prefix: str, route: HasPlace) -> tuple[int, ...]:
+    exactness = (0, 0) if pattern is None else (1, len(pattern)) if pattern.startswith("*.") else (2, 0)
+    return (*exactness, len(prefix), len(route.headers), route.condition is not None)
+
+
+def _fits(pattern: str, name: str) -> bool:
+    if pattern.startswith("*."):
+        return name.endswith(pattern[1:]) and len(name) >= len(pattern)
+    return pattern == name
 
 
 def _has(wanted: Mapping[str, str], headers: Headers) -> bool:
     """Say whether all fields are there; of several of a name, one has to have the value."""
     return all(value in headers.get_all(name) for name, value in wanted.items())
-
-
-def _exactness(pattern: str | None, name: str) -> tuple[int, int] | None:
-    if pattern is None:
-        return 0, 0
-    if pattern.startswith("*."):
-        return (1, len(pattern)) if name.endswith(pattern[1:]) and len(name) >= len(pattern) else None
-    return (2, 0) if pattern == name else None

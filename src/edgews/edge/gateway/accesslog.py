@@ -10,7 +10,7 @@ from edgews.edge.relay.ends import End
 from edgews.edge.relay.tunnel import Tunnel
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Subject:
     """Which request a record is about.
 
@@ -122,6 +122,11 @@ class AccessLog:
     def use(self, stream: Stream | None) -> None:
         """Write to another stream from now on."""
         self._stream = stream
+
+    @property
+    def on(self) -> bool:
+        """Whether a record would be written."""
+        return self._stream is not None
 
     def write(self, record: dict[str, Any]) -> None:
         """Write one line; a stream that takes nothing does not stop the gateway."""

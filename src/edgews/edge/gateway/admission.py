@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from edgews.edge.forwarding.entrance import Entrance
 from edgews.edge.forwarding.headers import Identity, Peer
-from edgews.edge.forwarding.routing import find
 from edgews.edge.policy.connlimit import Scope, Standing
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.normalize import TargetError
@@ -77,7 +75,7 @@ class Admission:
         proxied.entry = entry = self._databases.locate(entry)
         facts = entry.facts
         proxied.ray, proxied.address = facts.ray_id, facts.client
-        route = find(self._gateway.routes, facts)
+        route = self._gateway.table.find(facts)
         if route is None:
             return NO_ROUTE
         proxied.route = route
@@ -92,12 +90,9 @@ class Admission:
         if verdict.failure is not None:
             return verdict.failure
         self._shedding.check()
-        limiter = route.message_limiter
-        proxied.entry = replace(
-            entry,
-            judge=self.policies.messages_for(facts),
-            meter=None if limiter is None else self.policies.meter(limiter, facts),
-        )
+        entry.judge = self.policies.messages_for(facts)
+        if route.message_limiter is not None:
+            entry.meter = self.policies.meter(route.message_limiter, facts)
         return route
 
     def present(self) -> int:

@@ -10,6 +10,7 @@ from edgews.errors import HandshakeError
 
 CONNECT_TIMEOUT = Failure(504, "connect timeout", "The origin did not accept the connection in time")
 ANSWER_TIMEOUT = Failure(504, "answer timeout", "The origin did not answer the request in time")
+UNREACHABLE = Failure(502, "origin unreachable", "The origin cannot be reached")
 DRAINING = Failure(503, "draining", "The gateway is shutting down")
 FAULT = Failure(500, "fault of the gateway", "The gateway met an unexpected condition")
 NO_ROUTE = Failure(404, "no route", "No route leads there")
@@ -39,7 +40,7 @@ def connect_failure(error: Exception) -> Failure:
         case FileNotFoundError():
             return Failure(502, "origin missing", "The origin's socket does not exist")
         case _:
-            return Failure(502, "origin unreachable", "The origin cannot be reached")
+            return UNREACHABLE
 
 
 def request_failure(error: HandshakeError) -> Failure:

@@ -7,7 +7,7 @@ import errno
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.proxyheader import MAX_HEADER, ProxyHeader, ProxyHeaderError, ProxyHeaderReader
@@ -44,7 +44,7 @@ class Listening:
         self.sockets: list[socket.socket] = []
         # Who has to say first for whom it speaks.
         self.proxies = ProxyPeers(())
-        self._opening: set[asyncio.Task[None]] = set()
+        self._opening: set[asyncio.Task[Any]] = set()
 
     @property
     def addresses(self) -> list[str]:
@@ -103,10 +103,23 @@ class Listening:
             # It is gone again; the next one may wait behind it.
             return error.errno == errno.ECONNABORTED
         accepted.setblocking(False)
-        task = self.gateway.loop.create_task(self._open(accepted, peer))
+        address = _address(peer)
+        announced = address in self.proxies
+        work: Coroutine[Any, Any, object]
+        work = self._open_announced(accepted, address) if announced else self._open(accepted, address)
+        task = self.gateway.loop.create_task(work)
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(self._opened)
         return True
+
+    def _opened(self, task: asyncio.Task[Any]) -> None:
+        self._opening.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if not isinstance(error, OSError | ProxyHeaderError):
+            raise error
+        # The peer's fault, or it is gone.
+        _log.debug("not opened on %s: %s", self.address, error)
 
     def _pause(self, sock: socket.socket, error: OSError) -> None:
         if sock in self.sockets:
@@ -118,25 +131,21 @@ class Listening:
         if sock in self.sockets:
             self.gateway.loop.add_reader(sock, self._accept, sock)
 
-    async def _open(self, sock: socket.socket, peer: Any) -> None:
-        """Do what stands in front of the request."""
+    def _open(self, sock: socket.socket, address: str | None) -> Coroutine[Any, Any, object]:
+        """Return what makes a connection known to the gateway; awaited, it raises OSError if it is gone."""
         gateway, context = self.gateway, self.context
         options: dict[str, Any] = {}
         if context is not None:
             options = {"ssl": context, "ssl_handshake_timeout": gateway.open_timeout}
             options["ssl_shutdown_timeout"] = gateway.linger
-        address: str | None = peer[0] if isinstance(peer, tuple) else None
-        try:
-            if address in self.proxies:
-                header = await self._read_header(sock)
-                if header.known:
-                    address = header.address
-            await gateway.loop.connect_accepted_socket(
-                lambda: Proxied(gateway, secure=context is not None, address=address).client, sock, **options
-            )
-        except (OSError, ProxyHeaderError) as error:
-            # The peer's fault, or it is gone.
-            _log.debug("not opened on %s: %s", self.address, error)
+        return gateway.loop.connect_accepted_socket(
+            lambda: Proxied(gateway, secure=context is not None, address=address).client, sock, **options
+        )
+
+    async def _open_announced(self, sock: socket.socket, address: str | None) -> None:
+        """Do what stands in front of the request: a proxy says for whom it speaks."""
+        header = await self._read_header(sock)
+        await self._open(sock, header.address if header.known else address)
 
     async def _read_header(self, sock: socket.socket) -> ProxyHeader:
         """Read a PROXY header, and nothing of what follows: that may be TLS.
@@ -158,6 +167,11 @@ class Listening:
             sock.close()
             raise
         return reader.header
+
+
+def _address(peer: Any) -> str | None:
+    """Return the address of a peer; a Unix socket's has none."""
+    return peer[0] if isinstance(peer, tuple) else None
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:

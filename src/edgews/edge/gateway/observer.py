@@ -57,10 +57,11 @@ class Observer:
 
     def opened(self, proxied: Proxied) -> None:
         """Take a connection that is open."""
+        assert proxied.route is not None
         now = time.time()
-        about = subject(proxied)
-        self.log.write(accesslog.opened(about, now))
-        self.tally.opened(about.route, now, proxied.opened - proxied.started)
+        if self.log.on:
+            self.log.write(accesslog.opened(subject(proxied), now))
+        self.tally.opened(proxied.route.name, now, proxied.opened - proxied.started)
 
     def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
         """Take a request that opened nothing.

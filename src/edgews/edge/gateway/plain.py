@@ -21,8 +21,8 @@ from .failures import (
     BODY_TIMEOUT,
     HUNG_UP,
     STALLED,
+    UNREACHABLE,
     answer_failure,
-    connect_failure,
     request_failure,
 )
 from .room import Room
@@ -107,7 +107,7 @@ class Plain:
             self.route.upstreams.leave()
 
     async def _ask_in_turn(self) -> None:
-        unreachable: Failure | None = connect_failure(OSError())
+        unreachable: Failure | None = UNREACHABLE
         for origin in self.route.pool.candidates():
             if self.failure is not None:
                 return

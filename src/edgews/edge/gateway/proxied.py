@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.analytics.stories import BY_ORIGIN
-from edgews.edge.forwarding.compression import offer_own
 from edgews.edge.forwarding.entrance import Entry
 from edgews.edge.forwarding.exchange import Exchange, check_bodiless, check_plain, is_plain, plain_request
-from edgews.edge.forwarding.handshake import (
-    check_upgrade,
-    client_response,
-    origin_request,
-    own_response,
-)
+from edgews.edge.forwarding.handshake import check_upgrade, own_response
 from edgews.edge.forwarding.headers import to_client
 from edgews.edge.forwarding.origins import Origin
 from edgews.edge.policy.decisions import Failure
@@ -26,9 +20,10 @@ from edgews.edge.relay.tunnel import Tunnel
 from edgews.errors import HandshakeError
 from edgews.events import Request, Response
 from edgews.handshake import check_request
-from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
+from edgews.http1 import RequestReader, encode_response
 
-from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
+from .failures import FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure
+from .opening import Opening
 from .plain import Plain
 from .refusal import Refusal
 from .relayed import Relayed
@@ -56,10 +51,11 @@ class Proxied(Relayed):
 
     __slots__ = (
         "_answered",
-        "_dialling",
         "_early",
+        "_opening",
         "_reader",
         "_used",
+        "_work",
         "address",
         "entry",
         "host",
@@ -102,14 +98,16 @@ class Proxied(Relayed):
         self._answered = False
         # It has been answered before.
         self._used = False
-        self._dialling: asyncio.Task[None] | None = None
+        self._opening: Opening | None = None
+        # What streams to the client, or asks for it.
+        self._work: asyncio.Task[None] | None = None
 
     # The opening handshake
 
     def came(self) -> None:
         """Take a new client."""
         self.gateway.came(self)
-        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+        self.wait(self.gateway.open_timeout, self._too_late)
 
     def _too_late(self) -> None:
         self._timer = None
@@ -158,63 +156,51 @@ class Proxied(Relayed):
             return
         self.route = found
         if not plain:
-            self._start(self._open(self.request, found))
+            assert self.entry is not None
+            self._opening = Opening(self, self.request, found, self.entry)
+            self._opening.start()
         else:
             self._ask(self.request, found)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._dialling = self.loop.create_task(work)
-        self._dialling.add_done_callback(self._dialled)
+    def wait(self, seconds: float, late: Callable[[], object]) -> None:
+        """Wait so long for what is to happen next; then call back."""
+        self._stop_timer()
+        self._timer = self.gateway.timers.call_at(self.loop.time() + seconds, late)
 
-    def _dialled(self, task: asyncio.Task[None]) -> None:
-        """Let go of the task; a fault of ours is no reason to keep the client waiting."""
-        self._dialling = None
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("cannot open %s", self.ray, exc_info=error)
+    def fail(self, error: BaseException) -> None:
+        """Take a fault of ours, which is no reason to keep the client waiting."""
+        _log.error("cannot open %s", self.ray, exc_info=error)
+        if self.tunnel is None:
             self.refuse(FAULT)
+        else:
+            self.abort()
+
+    def settle(self) -> None:
+        """Go, if the client has gone while somebody was busy with it."""
+        if self.client.lost:
+            self._gone()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._work = self.loop.create_task(work)
+        self._work.add_done_callback(self._worked)
+
+    def _worked(self, task: asyncio.Task[None]) -> None:
+        """Let go of a task."""
+        self._work = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.fail(error)
         elif self.plain is not None:
             if task.cancelled():
                 self.plain.hung_up()
             self._asked_plain(self.plain)
-        if self.client.lost:
-            self._gone()
+        self.settle()
 
-    async def _open(self, request: Request, route: Route) -> None:
-        """Find an origin, ask it, and open the tunnel or pass its refusal on."""
-        entry = self.entry
-        assert entry is not None
-        asked = origin_request(request, entry.facts.target, entry.forwarded)
-        if route.inspect:
-            asked = offer_own(asked, route.origin_compression)
-        reader = ResponseReader(self.gateway.limits)
-        failure = await self._connect(route, reader)
-        if failure is not None:
-            self.refuse(failure)
-            return
-        stream = self.origin_stream
-        assert stream is not None
-        stream.write(encode_request(asked))
-        tunnel: Tunnel | None = None
-        try:
-            async with asyncio.timeout(route.answer_timeout):
-                response, behind = await stream.answer
-            if response.status == 101:
-                tunnel, response = route.tunnel(entry, request, asked, response)
-        except TimeoutError:
-            self.refuse(ANSWER_TIMEOUT)
-        except HandshakeError as error:
-            self.refuse(answer_failure(str(error)))
-        else:
-            if tunnel is not None:
-                opened = client_response(response, self.ray, identity=self.gateway.admission.identity)
-                self._join(tunnel, stream, opened, behind)
-            else:
-                await self._pass_on(request, route, Refusal(self.client, stream, reader), response, behind)
-
-    async def _pass_on(
+    def pass_on(
         self, request: Request, route: Route, refusal: Refusal, response: Response, behind: bytes
     ) -> None:
         """Pass an answer of the origin's on that opens nothing."""
+        self._stop_timer()
+        self._opening = None
         self.refusal = refusal
         exchange = Exchange(request, max_body=0)
         try:
@@ -226,7 +212,11 @@ class Proxied(Relayed):
         # What the client sent early is of no use any more.
         self._answered, self._early = True, b""
         self.client.listen(True)
-        whole = await refusal.run(behind, route.stream_timeout)
+        self._start(self._pass(refusal, exchange, behind, route.stream_timeout))
+
+    async def _pass(self, refusal: Refusal, exchange: Exchange, behind: bytes, patience: float) -> None:
+        """Pass the body of such an answer on."""
+        whole = await refusal.run(behind, patience)
         self._end(whole or not exchange.by_end)
 
     # A plain request
@@ -279,40 +269,17 @@ class Proxied(Relayed):
         self.ray = self.gateway.new_ray()
         self.started = self.loop.time()
         self._reader = RequestReader(self.gateway.limits, bodies=True)
-        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+        self.wait(self.gateway.open_timeout, self._too_late)
         self.client.listen(True)
         if rest:
             self.asked(rest)
 
-    # The origin
+    # The origin's answer
 
-    async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
-        """Connect to the first origin that can be reached."""
-        failure = connect_failure(OSError())
-        for origin in route.pool.candidates():
-            stream = OriginStream(self, reader)
-            self.origin, self.origin_stream = origin, stream
-            origin.active += 1
-            try:
-                async with asyncio.timeout(route.connect_timeout):
-                    await route.connect(self.loop, origin, stream)
-            except OSError as error:
-                origin.active -= 1
-                self.origin = self.origin_stream = None
-                failure = connect_failure(error)
-                origin.health.failed(failure.cause, self.loop.time())
-                self.unreachable = (*self.unreachable, f"{origin.text}: {failure.text}")
-                self.gateway.observer.unreachable(origin, failure)
-            except asyncio.CancelledError:
-                stream.abort()
-                raise
-            else:
-                origin.health.passed(self.loop.time())
-                return None
-        return failure
-
-    def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
+    def join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
+        self._stop_timer()
+        self._opening = None
         self.client.write(encode_response(response))
         self.tunnel = tunnel
         self.opened = self.loop.time()
@@ -320,8 +287,8 @@ class Proxied(Relayed):
         self.client.join(tunnel.client, stream)
         stream.join(tunnel.origin, self.client)
         self.gateway.opened(self)
-        self.client.listen(True)
-        stream.listen(True)
+        if len(self._early) > _EARLY:
+            self.client.listen(True)
         early, self._early = self._early, b""
         if early:
             self.client.data_received(early)
@@ -352,7 +319,7 @@ class Proxied(Relayed):
         self.client.write(encode_response(response))
         self.gateway.refused(self, response.status, cause, reason, header)
         self._answered = True
-        self._reader = None
+        self._opening = self._reader = None
         self._early = b""
         self.client.listen(True)
         self._end(True)
@@ -373,7 +340,7 @@ class Proxied(Relayed):
             half_close(transport)
         else:
             self.client.close()
-        self._timer = self.loop.call_later(self.gateway.linger, self.client.abort)
+        self.wait(self.gateway.linger, self.client.abort)
 
     def has_room(self, stream: Stream, has: bool) -> None:
         """Let who writes to the client go on, or wait until it has read."""
@@ -394,8 +361,9 @@ class Proxied(Relayed):
     def lost(self, stream: Stream) -> None:
         """Take the end of a byte stream in both directions."""
         if self.tunnel is not None and stream.leg is not None:
-            self.tunnel.ended(stream.leg, self.loop.time(), lost=True)
-            self._advance()
+            if not self.tunnel.over:
+                self.tunnel.ended(stream.leg, self.loop.time(), lost=True)
+                self._advance()
         elif stream is self.client:
             self._hung_up()
         self._gone()
@@ -408,8 +376,10 @@ class Proxied(Relayed):
     def _hung_up(self) -> None:
         """The client has gone before the connection was open."""
         self._stop_timer()
-        if self._dialling is not None:
-            self._dialling.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._work is not None:
+            self._work.cancel()
         if self.origin_stream is not None:
             self.origin_stream.abort()
         self.client.close()
@@ -434,7 +404,7 @@ class Proxied(Relayed):
     def _gone(self) -> None:
         """Forget the connection once both streams are gone."""
         stream = self.origin_stream
-        busy = self.plain is not None and self._dialling is not None
+        busy = self.plain is not None and self._work is not None
         if self.client.lost and not busy and (stream is None or stream.transport is None or stream.lost):
             self._stop_timer()
             if self.origin is not None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from edgews.edge.relay.tunnel import Tunnel
 from edgews.states import Transport
 
 from .streams import ClientStream, OriginStream, Stream, half_close
+from .timers import Timer
 
 if TYPE_CHECKING:
     from .server import Gateway
@@ -29,7 +29,7 @@ class Relayed:
         self.client = client
         self.origin_stream: OriginStream | None = None
         self.tunnel: Tunnel | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._due = 0.0
 
     def passed(self, stream: Stream, data: bytes) -> None:
@@ -105,7 +105,7 @@ class Relayed:
             self._stop_timer()
         if due < float("inf"):
             self._due = due
-            self._timer = self.loop.call_at(due, self._tick)
+            self._timer = self.gateway.timers.call_at(due, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
@@ -115,5 +115,5 @@ class Relayed:
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()
+            self.gateway.timers.cancel(self._timer)
             self._timer = None

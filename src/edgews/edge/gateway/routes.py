@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgews.edge.config.tables import Config
 from edgews.edge.config.tables import Route as RouteConfig
@@ -53,25 +54,21 @@ class Route:
     client_compression: PerMessageDeflate | None
     origin_compression: PerMessageDeflate | None
 
-    async def connect(
+    def connect(
         self, loop: asyncio.AbstractEventLoop, origin: Origin, stream: asyncio.Protocol
-    ) -> None:
-        """Connect to an origin.
+    ) -> Coroutine[Any, Any, object]:
+        """Return what connects to an origin.
 
         Raises:
-            OSError: that is not possible.
+            OSError: when awaited: that is not possible.
         """
-        context = self.context if origin.secure else None
         if origin.path is not None:
-            await loop.create_unix_connection(lambda: stream, origin.path)
-        else:
-            await loop.create_connection(
-                lambda: stream,
-                origin.host,
-                origin.port,
-                ssl=context,
-                server_hostname=origin.host if context is not None else None,
-            )
+            return loop.create_unix_connection(lambda: stream, origin.path)
+        if not origin.secure:
+            return loop.create_connection(lambda: stream, origin.host, origin.port)
+        return loop.create_connection(
+            lambda: stream, origin.host, origin.port, ssl=self.context, server_hostname=origin.host
+        )
 
     def tunnel(
         self, entry: Entry, request: Request, asked: Request, response: Response

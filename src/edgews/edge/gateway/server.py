@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 from edgews.edge.config.tables import Config
 from edgews.edge.forwarding.proxypeers import ProxyPeers
+from edgews.edge.forwarding.routing import RouteTable
 from edgews.edge.policy.decisions import Failure
 from edgews.edge.policy.sharing import Sharing
 from edgews.edge.relay.ends import Why
 from edgews.frames import CloseCode
 from edgews.limits import Limits
+from edgews.masking import new_key
 
 from .accesslog import AccessLog
 from .admission import Admission
@@ -25,12 +26,12 @@ from .prepare import Prepared, prepare
 from .proxied import Proxied
 from .routes import Route, make_routes
 from .sockets import ByAddress, Sockets
+from .timers import Timers
 from .tls import Contexts, contexts
 from .upstream import Upstreams
 
 # How long a stream may take to get rid of its last bytes (seconds).
 _LINGER = 5.0
-_RAY_BYTES = 8
 
 
 class Gateway:
@@ -49,6 +50,7 @@ class Gateway:
         self, config: Config, *, log: AccessLog | None = None, sharing: Sharing | None = None
     ) -> None:
         self.loop = asyncio.get_running_loop()
+        self.timers = Timers(self.loop)
         self.observer = Observer(self, AccessLog(None) if log is None else log)
         self.linger = _LINGER
         self.connections: set[Proxied] = set()
@@ -70,6 +72,7 @@ class Gateway:
         config = self.config = prepared.config
         before = self.routes
         self.routes = make_routes(config, prepared.contexts, prepared.definition.conditions, before)
+        self.table = RouteTable(self.routes)
         for route in before:
             route.upstreams.retire()
         self._retired = [one for one in self._retired if not one.closed]
@@ -181,6 +184,7 @@ class Gateway:
                 proxied.abort()
             await self.wait_empty()
         self.observer.stop()
+        self.timers.close()
         for upstreams in (*self._retired, *(route.upstreams for route in self.routes)):
             await upstreams.close()
 
@@ -207,8 +211,8 @@ class Gateway:
     # What connections ask and tell
 
     def new_ray(self) -> str:
-        """Return a name for a request that nobody can guess."""
-        return os.urandom(_RAY_BYTES).hex()
+        """Return a name for a request that nobody can guess: 64 random bits."""
+        return (new_key() + new_key()).hex()
 
     def admit(self, proxied: Proxied) -> Route | Failure:
         """Say where a request goes, or why it goes nowhere."""

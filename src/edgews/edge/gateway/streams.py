@@ -7,11 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
 from edgews.edge.relay.legs import Leg
-from edgews.errors import HandshakeError
-from edgews.events import Response
-from edgews.http1 import ResponseReader
 
 if TYPE_CHECKING:
+    from .opening import Opening
     from .proxied import Proxied
 
 # What waits for a peer that does not read, before the other one has to wait (bytes).
@@ -70,7 +68,9 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        self.resume_writing()
+        if self.leg is None or self.leg.full:
+            # Whoever waits for room here waits no longer.
+            self.resume_writing()
         self.owner.lost(self)
 
     def pause_writing(self) -> None:
@@ -131,41 +131,48 @@ class ClientStream(Stream):
 class OriginStream(Stream):
     """The origin's byte stream: first its answer, then frames."""
 
-    __slots__ = ("_behind", "_more", "_reader", "answer")
+    __slots__ = ("_behind", "_more", "_opening")
 
-    def __init__(self, owner: Proxied, reader: ResponseReader) -> None:
+    def __init__(self, owner: Proxied, opening: Opening) -> None:
         super().__init__(owner)
-        self._reader = reader
-        # The answer's head and the bytes behind it.
-        self.answer: asyncio.Future[tuple[Response, bytes]] = owner.loop.create_future()
-        # Nobody may be there any more who asks why there is none.
-        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
-        # What has come behind the head since, with the end of the stream; and who waits for it.
-        self._behind: list[tuple[bytes, bool]] = []
+        # Who takes the answer's head.
+        self._opening: Opening | None = opening
+        # What has come behind the head of one that opens nothing, with the end of the stream; and who waits
+        # for it.
+        self._behind: list[tuple[bytes, bool]] | None = None
         self._more: asyncio.Future[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self._opening is not None
+        self._opening.reached(self)
+
+    def join(self, leg: Leg, peer: Stream) -> None:
+        super().join(leg, peer)
+        self._opening = None
 
     def early(self, data: bytes) -> None:
         self._feed(data, False)
 
     def _feed(self, data: bytes, eof: bool) -> None:
-        # What follows waits until somebody is there to take it.
-        if self.answer.done():
+        if self._behind is not None:
+            # What follows waits until somebody is there to take it.
             self._behind.append((data, eof))
             self.listen(False)
             if self._more is not None and not self._more.done():
                 self._more.set_result(None)
-            return
-        try:
-            complete = self._reader.feed_head(data, eof)
-        except HandshakeError as error:
-            self.answer.set_exception(error)
-            return
-        if complete is not None:
-            self.listen(False)
-            self.answer.set_result(complete)
+        elif self._opening is not None:
+            self._opening.fed(self, data, eof)
+
+    def keep(self) -> None:
+        """Keep what comes from now on for `next`."""
+        self._opening = None
+        self._behind = []
+        self.listen(False)
 
     async def next(self) -> tuple[bytes, bool]:
         """Return the next bytes behind the head, and whether the stream has ended."""
+        assert self._behind is not None
         if not self._behind:
             self._more = self.owner.loop.create_future()
             self.listen(True)

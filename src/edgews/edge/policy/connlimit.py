@@ -228,6 +228,10 @@ class Gauge:
 
 
 _ORDER = list(State)
+# The name of a connection's scope for each kind, in the order of `Kind`.
+_Place: TypeAlias = "tuple[str, str, str, str]"
+# Of a connection in no scope that has a limit.
+_WELCOME = Admission(True, State.OK)
 
 
 class ConnectionLimiter:
@@ -237,18 +241,26 @@ class ConnectionLimiter:
     has limits of single scopes. Times are in seconds, of a clock that never goes back.
     """
 
-    __slots__ = ("_cooling", "_excessive", "_gauges", "_leaving", "_limits", "_overrides", "_places")
+    __slots__ = (
+        "_cooling",
+        "_excessive",
+        "_gauges",
+        "_kinds",
+        "_leaving",
+        "_limits",
+        "_overrides",
+        "_places",
+    )
 
     def __init__(
         self,
         limits: Mapping[Kind, ConnectionLimit],
         overrides: Mapping[Scope, ConnectionLimit] | None = None,
     ) -> None:
-        self._limits = dict(limits)
-        self._overrides = dict(overrides or {})
+        self._use(limits, overrides or {})
         self._gauges: dict[Scope, Gauge] = {}
         # Host, route and client of each connection: also of those without a limit, which may get one.
-        self._places: dict[Hashable, tuple[str, str, str]] = {}
+        self._places: dict[Hashable, _Place] = {}
         self._leaving: set[Hashable] = set()
         # Those above their soft limit.
         self._excessive: dict[Scope, Gauge] = {}
@@ -273,7 +285,7 @@ class ConnectionLimiter:
         if connection in self._places:
             raise ValueError(f"connection {connection!r} is there already")
         self._cool(now)
-        place = (host, route, client)
+        place = ("", host, route, client)
         entered: dict[Scope, Gauge] = {}
         for scope, limit in self._limited(place):
             gauge = self._gauges.get(scope) or self._gauge(scope, limit, now)
@@ -288,8 +300,10 @@ class ConnectionLimiter:
             if gauge.excess > 0:
                 self._excessive[scope] = gauge
         self._places[connection] = place
+        if not entered:
+            return _WELCOME
         states = [gauge.state for gauge in entered.values()]
-        return Admission(True, max(states, key=_ORDER.index, default=State.OK))
+        return Admission(True, max(states, key=_ORDER.index))
 
     def release(self, connection: Hashable, now: float) -> None:
         """Give back the place of a connection that has ended; one without a place is none of ours."""
@@ -345,7 +359,7 @@ class ConnectionLimiter:
         if limits == self._limits and overrides == self._overrides:
             return
         before, self._gauges = self._gauges, {}
-        self._limits, self._overrides = dict(limits), dict(overrides)
+        self._use(limits, overrides)
         self._excessive.clear()
         self._cooling.clear()
         self._carry(before, now)
@@ -381,7 +395,9 @@ class ConnectionLimiter:
 
     def next_shed(self) -> float | None:
         """Return when to call `shed`, None if nothing is above its soft limit."""
-        soonest = min((gauge.sheds_at for gauge in self._excessive.values()), default=math.inf)
+        if not self._excessive:
+            return None
+        soonest = min(gauge.sheds_at for gauge in self._excessive.values())
         return soonest if soonest < math.inf else None
 
     def standing(self, now: float, scopes: Iterable[Scope] | None = None) -> list[Standing]:
@@ -402,10 +418,18 @@ class ConnectionLimiter:
         """Nobody here is in a scope any more."""
         self._cooling[scope] = None
 
-    def _limited(self, place: tuple[str, str, str]) -> Iterator[tuple[Scope, ConnectionLimit]]:
+    def _use(
+        self, limits: Mapping[Kind, ConnectionLimit], overrides: Mapping[Scope, ConnectionLimit]
+    ) -> None:
+        self._limits, self._overrides = dict(limits), dict(overrides)
+        # Those that any scope has a limit of, and where a place names it.
+        limited = {*limits, *(kind for kind, _ in overrides)}
+        self._kinds = [(kind, at) for at, kind in enumerate(Kind) if kind in limited]
+
+    def _limited(self, place: _Place) -> Iterator[tuple[Scope, ConnectionLimit]]:
         """Yield the scopes of a place that have a limit."""
-        host, route, client = place
-        for scope in ((Kind.ALL, ""), (Kind.HOST, host), (Kind.ROUTE, route), (Kind.CLIENT, client)):
+        for kind, at in self._kinds:
+            scope = (kind, place[at])
             limit = self._limit(scope)
             if limit is not None and scope != (Kind.CLIENT, ""):
                 yield scope, limit
@@ -415,6 +439,8 @@ class ConnectionLimiter:
 
     def _cool(self, now: float) -> None:
         """Forget scopes that nobody is in and that have their allowance back."""
+        if not self._cooling:
+            return
         for scope in list(islice(self._cooling, STEPS)):
             del self._cooling[scope]
             gauge = self._gauges[scope]

@@ -7,7 +7,7 @@ client without an address, and what a database would have to know.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from .cel import Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UpgradeFacts:
-    """What is known of a request.
+    """What is known of a request; nobody changes it.
 
     Attributes:
         method: as it came.
@@ -36,6 +36,7 @@ class UpgradeFacts:
         ray_id: the name of the request.
         country: two letters, None if there is no database or it does not know.
         asn: the number of the client's network, None likewise.
+        host: the name in the field Host: in lower case, without a port.
     """
 
     method: str
@@ -46,6 +47,10 @@ class UpgradeFacts:
     ray_id: str
     country: str | None = None
     asn: int | None = None
+    host: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.host = host_name(self.headers.get("Host") or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +104,6 @@ def _header(name: str, facts: UpgradeFacts) -> str:
     return facts.headers.get(name) or ""
 
 
-def _host(facts: UpgradeFacts) -> str:
-    return host_name(_header("Host", facts))
-
-
 def _arguments(facts: UpgradeFacts) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in parse_qsl(facts.target.query or "", keep_blank_values=True):
@@ -123,7 +124,7 @@ def _cookies(facts: UpgradeFacts) -> dict[str, list[str]]:
 FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
-        Field("http.host", Kind.TEXT, "host in lower case, without a port", _host),
+        Field("http.host", Kind.TEXT, "host in lower case, without a port", lambda facts: facts.host),
         Field("http.request.method", Kind.TEXT, "method", lambda facts: facts.method),
         Field("http.request.uri", Kind.TEXT, "path and query", lambda facts: str(facts.target)),
         Field("http.request.uri.path", Kind.TEXT, "normalised path", lambda facts: facts.target.path),

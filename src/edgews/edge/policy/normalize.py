@@ -33,7 +33,7 @@ class TargetError(ValueError):
     """A target that is not forwarded; the answer is 400. The text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
     """A target in its one spelling; `query` is as it came, None without a question mark."""
 

@@ -20,7 +20,6 @@ from .connshared import SharedConnectionLimiter
 from .decisions import Failure
 from .fields import Characteristics, MessageFacts, UpgradeFacts
 from .lists import client_group
-from .normalize import host_name
 from .ratelimit import Decision, RateLimiter
 from .ratelimit import Key as LimiterKey
 from .ratelimit import RateLimit as Rate
@@ -197,15 +196,14 @@ class Policies:
             now: seconds, of a clock that never goes back.
             wall: seconds since 1970.
         """
-        host = host_name(facts.headers.get("Host") or "")
         client = client_group(facts.client)
-        admission = self.connections.admit(connection, now, host=host, route=route, client=client)
+        admission = self.connections.admit(connection, now, host=facts.host, route=route, client=client)
         if admission.scope is not None:
             return _crowded(admission.scope, admission.retry_after)
         rules = self.definition.rules
         if rules is None:
             return PASSED
-        verdict = self._act(rules.judge(facts), facts, host, token, now, wall)
+        verdict = self._act(rules.judge(facts), facts, token, now, wall)
         if verdict.failure is not None:
             self.connections.release(connection, now)
         return verdict
@@ -215,8 +213,7 @@ class Policies:
         rules = self.definition.rules
         if rules is None:
             return PASSED
-        host = host_name(facts.headers.get("Host") or "")
-        return self._act(rules.judge(facts), facts, host, token, now, wall)
+        return self._act(rules.judge(facts), facts, token, now, wall)
 
     def release(self, connection: Hashable, now: float) -> None:
         """Give back the place of a connection; one without a place is none of ours."""
@@ -249,7 +246,7 @@ class Policies:
         self.errors.update(one.rule.name for one in outcome.errors)
 
     def _act(
-        self, outcome: Outcome, facts: UpgradeFacts, host: str, token: str | None, now: float, wall: float
+        self, outcome: Outcome, facts: UpgradeFacts, token: str | None, now: float, wall: float
     ) -> Verdict:
         """Do what the rules that match say, in order, up to the first that refuses."""
         matched: list[str] = []
@@ -265,7 +262,7 @@ class Policies:
                     if not decision.allowed:
                         failure, note = _limited(limiter, decision)
                 case RequireToken(keys):
-                    failure, note = self._token(token, keys, host, facts.target.path, wall)
+                    failure, note = self._token(token, keys, facts.host, facts.target.path, wall)
                 case _:
                     pass
             if failure is not None:
