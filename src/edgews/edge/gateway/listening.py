@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.proxyheader import MAX_HEADER, ProxyHeader, ProxyHeaderError, ProxyHeaderReader
@@ -27,6 +28,8 @@ BACKLOG: Final = 1024
 TURN: Final = 64
 # How long nobody is accepted when the system has nothing left for a new connection (seconds).
 SHORTAGE_PAUSE: Final = 1.0
+# What is left for TLS where there is no time left.
+_SHORT: Final = 0.001
 _SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -103,10 +106,25 @@ class Listening:
             # It is gone again; the next one may wait behind it.
             return error.errno == errno.ECONNABORTED
         accepted.setblocking(False)
-        task = self.gateway.loop.create_task(self._open(accepted, peer))
+        address: str | None = peer[0] if isinstance(peer, tuple) else None
+        proxied = Proxied(self.gateway, secure=self.context is not None, address=address)
+        # What a proxy says comes first.
+        behind = address in self.proxies
+        task = self.gateway.loop.create_task(self._open(accepted, proxied, behind))
         self._opening.add(task)
-        task.add_done_callback(self._opening.discard)
+        task.add_done_callback(partial(self._opened, accepted, proxied))
+        proxied.approach(task)
+        self.gateway.arrivals.enter(proxied, known=not behind)
         return True
+
+    def _opened(self, sock: socket.socket, proxied: Proxied, task: asyncio.Task[None]) -> None:
+        """Forget what stood in front of the request."""
+        self._opening.discard(task)
+        if task.cancelled():
+            # Maybe before it began.
+            sock.close()
+        if proxied.client.transport is None:
+            self.gateway.arrivals.leave(proxied)
 
     def _pause(self, sock: socket.socket, error: OSError) -> None:
         if sock in self.sockets:
@@ -118,27 +136,31 @@ class Listening:
         if sock in self.sockets:
             self.gateway.loop.add_reader(sock, self._accept, sock)
 
-    async def _open(self, sock: socket.socket, peer: Any) -> None:
+    async def _open(self, sock: socket.socket, proxied: Proxied, behind: bool) -> None:
         """Do what stands in front of the request."""
-        gateway, context = self.gateway, self.context
+        gateway, context = self.gateway, self.context if proxied.secure else None
+        # One for everything, up to the request.
+        due = proxied.started + gateway.open_timeout
         options: dict[str, Any] = {}
-        if context is not None:
-            options = {"ssl": context, "ssl_handshake_timeout": gateway.open_timeout}
-            options["ssl_shutdown_timeout"] = gateway.linger
-        address: str | None = peer[0] if isinstance(peer, tuple) else None
         try:
-            if address in self.proxies:
-                header = await self._read_header(sock)
+            if behind:
+                proxied.awaited = "PROXY header"
+                header = await self._read_header(sock, due)
                 if header.known:
-                    address = header.address
-            await gateway.loop.connect_accepted_socket(
-                lambda: Proxied(gateway, secure=context is not None, address=address).client, sock, **options
-            )
+                    proxied.peername = proxied.address = header.address
+                    gateway.arrivals.know(proxied)
+            if context is not None:
+                proxied.awaited = "TLS"
+                left = max(due - gateway.loop.time(), _SHORT)
+                options = {"ssl": context, "ssl_handshake_timeout": left}
+                options["ssl_shutdown_timeout"] = gateway.linger
+            await gateway.loop.connect_accepted_socket(lambda: proxied.client, sock, **options)
         except (OSError, ProxyHeaderError) as error:
             # The peer's fault, or it is gone.
             _log.debug("not opened on %s: %s", self.address, error)
+            gateway.observer.dropped(proxied, _reason(error))
 
-    async def _read_header(self, sock: socket.socket) -> ProxyHeader:
+    async def _read_header(self, sock: socket.socket, due: float) -> ProxyHeader:
         """Read a PROXY header, and nothing of what follows: that may be TLS.
 
         Raises:
@@ -147,17 +169,29 @@ class Listening:
         loop = self.gateway.loop
         reader = ProxyHeaderReader()
         try:
-            async with asyncio.timeout(self.gateway.open_timeout):
+            async with asyncio.timeout_at(due):
                 while reader.header is None:
                     await _readable(loop, sock)
                     data = sock.recv(MAX_HEADER, socket.MSG_PEEK)
                     if not data:
-                        raise ProxyHeaderError("the stream ended")
+                        raise ConnectionResetError("the stream ended")
                     sock.recv(reader.feed(data))
         except BaseException:
             sock.close()
             raise
         return reader.header
+
+
+def _reason(error: Exception) -> str:
+    """Say why a connection came to nothing, for counting."""
+    match error:
+        # What asyncio says of a TLS handshake that takes too long.
+        case TimeoutError() | ConnectionAbortedError():
+            return "too late"
+        case ProxyHeaderError() | ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+            return "malformed"
+        case _:
+            return "lost"
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:

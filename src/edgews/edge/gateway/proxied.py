@@ -28,15 +28,24 @@ from edgews.events import Request, Response
 from edgews.handshake import check_request
 from edgews.http1 import RequestReader, ResponseReader, encode_request, encode_response
 
-from .failures import ANSWER_TIMEOUT, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure, connect_failure
+from .dialling import dial
+from .failures import (
+    ANSWER_TIMEOUT,
+    CROWDED,
+    FAULT,
+    HUNG_UP,
+    OPEN_TIMEOUT,
+    answer_failure,
+)
 from .plain import Plain
 from .refusal import Refusal
 from .relayed import Relayed
-from .streams import ClientStream, OriginStream, Stream, half_close
+from .streams import ClientStream, Stream, half_close
 
 if TYPE_CHECKING:
     from .routes import Route
     from .server import Gateway
+    from .streams import OriginStream
 
 _log = logging.getLogger("edgews.edge")
 
@@ -50,17 +59,19 @@ class Proxied(Relayed):
     Attributes:
         peername: the address of the other end of the client's stream; None for a Unix socket.
         address: of the client, which a trusted proxy may stand in front of.
+        awaited: what it has to do while it is not open, for counting.
         entry: what is known of the request until the connection is open.
         verdict: what the policies made of it.
     """
 
     __slots__ = (
         "_answered",
-        "_dialling",
         "_early",
         "_reader",
         "_used",
+        "_work",
         "address",
+        "awaited",
         "entry",
         "host",
         "opened",
@@ -86,6 +97,7 @@ class Proxied(Relayed):
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
         self.peername = self.address = address
+        self.awaited = "request"
         # What is told of the request after it is gone.
         self.host = self.target = ""
         # Origins that could not be reached, and why.
@@ -102,14 +114,31 @@ class Proxied(Relayed):
         self._answered = False
         # It has been answered before.
         self._used = False
-        self._dialling: asyncio.Task[None] | None = None
+        # What stands in front of the request, an origin that is asked, or a plain request.
+        self._work: asyncio.Task[None] | None = None
 
     # The opening handshake
 
+    def approach(self, work: asyncio.Task[None]) -> None:
+        """Have something done in front of the request."""
+        self._work = work
+
     def came(self) -> None:
         """Take a new client."""
+        self._work = None
+        self.awaited = "request"
         self.gateway.came(self)
-        self._timer = self.loop.call_later(self.gateway.open_timeout, self._too_late)
+        self._timer = self.loop.call_at(self.started + self.gateway.open_timeout, self._too_late)
+
+    def give_way(self) -> None:
+        """Go now, for others need the place; whoever began a request is told."""
+        reader = self._reader
+        if self._work is None and reader is not None and (reader.has_data or not self._used):
+            self.client.write(encode_response(own_response(CROWDED)))
+        self._answered = True
+        self._stop_timer()
+        # Nobody is waited for, nor for what was not sent at once.
+        self.loop.call_soon(self.abort)
 
     def _too_late(self) -> None:
         self._timer = None
@@ -163,12 +192,12 @@ class Proxied(Relayed):
             self._ask(self.request, found)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._dialling = self.loop.create_task(work)
-        self._dialling.add_done_callback(self._dialled)
+        self._work = self.loop.create_task(work)
+        self._work.add_done_callback(self._dialled)
 
     def _dialled(self, task: asyncio.Task[None]) -> None:
         """Let go of the task; a fault of ours is no reason to keep the client waiting."""
-        self._dialling = None
+        self._work = None
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("cannot open %s", self.ray, exc_info=error)
             self.refuse(FAULT)
@@ -187,7 +216,7 @@ class Proxied(Relayed):
         if route.inspect:
             asked = offer_own(asked, route.origin_compression)
         reader = ResponseReader(self.gateway.limits)
-        failure = await self._connect(route, reader)
+        failure = await dial(self, route, reader)
         if failure is not None:
             self.refuse(failure)
             return
@@ -272,6 +301,7 @@ class Proxied(Relayed):
     def _again(self, rest: bytes) -> None:
         """Wait for another request on the same connection."""
         self._used = True
+        self.awaited = "another request"
         self.request = self.route = self.entry = None
         self.host = self.target = ""
         self.unreachable = ()
@@ -285,31 +315,6 @@ class Proxied(Relayed):
             self.asked(rest)
 
     # The origin
-
-    async def _connect(self, route: Route, reader: ResponseReader) -> Failure | None:
-        """Connect to the first origin that can be reached."""
-        failure = connect_failure(OSError())
-        for origin in route.pool.candidates():
-            stream = OriginStream(self, reader)
-            self.origin, self.origin_stream = origin, stream
-            origin.active += 1
-            try:
-                async with asyncio.timeout(route.connect_timeout):
-                    await route.connect(self.loop, origin, stream)
-            except OSError as error:
-                origin.active -= 1
-                self.origin = self.origin_stream = None
-                failure = connect_failure(error)
-                origin.health.failed(failure.cause, self.loop.time())
-                self.unreachable = (*self.unreachable, f"{origin.text}: {failure.text}")
-                self.gateway.observer.unreachable(origin, failure)
-            except asyncio.CancelledError:
-                stream.abort()
-                raise
-            else:
-                origin.health.passed(self.loop.time())
-                return None
-        return failure
 
     def _join(self, tunnel: Tunnel, stream: OriginStream, response: Response, behind: bytes) -> None:
         """Open the tunnel. What either side has sent early goes through it first."""
@@ -363,6 +368,7 @@ class Proxied(Relayed):
         Args:
             in_order: the end may look as if the answer were whole.
         """
+        self.awaited = "its end"
         if self.origin_stream is not None:
             self.origin_stream.abort()
         if not in_order:
@@ -408,8 +414,8 @@ class Proxied(Relayed):
     def _hung_up(self) -> None:
         """The client has gone before the connection was open."""
         self._stop_timer()
-        if self._dialling is not None:
-            self._dialling.cancel()
+        if self._work is not None:
+            self._work.cancel()
         if self.origin_stream is not None:
             self.origin_stream.abort()
         self.client.close()
@@ -434,7 +440,7 @@ class Proxied(Relayed):
     def _gone(self) -> None:
         """Forget the connection once both streams are gone."""
         stream = self.origin_stream
-        busy = self.plain is not None and self._dialling is not None
+        busy = self.plain is not None and self._work is not None
         if self.client.lost and not busy and (stream is None or stream.transport is None or stream.lost):
             self._stop_timer()
             if self.origin is not None:
