@@ -554,3 +554,16 @@ def test_a_reload_leaves_requests_the_next_origin():
                 client.close()
                 # The old connections are closed once nobody uses them.
                 assert second.read_rest() == b""
+
+
+def test_an_empty_line_in_front_of_a_request_is_passed_over() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        # In front of the first one, behind it, and a piece of it alone.
+        for parts in ([b"\r\n" + request + b"\r\n"], [request + b"\r"], [b"\n" + request]):
+            for part in parts:
+                client.send(part)
+            with origin.accept() as server:
+                assert server.head.startswith(b"GET / HTTP/1.1\r\n")
+                server.send(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                assert client.read_head().startswith(b"HTTP/1.1 204")
