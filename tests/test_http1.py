@@ -51,7 +51,7 @@ def test_optional_white_space_around_values_is_no_part_of_them() -> None:
 @pytest.mark.parametrize(
     ("data", "status", "header"),
     [
-        (b"\r\n\r\n", 400, None),
+        (b"\r\n\r\n\r\n", 400, None),
         (b"nonsense\r\n\r\n", 400, None),
         (b"GET /\r\nHost: x\r\n\r\n", 400, None),
         (b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", 400, None),
@@ -142,6 +142,38 @@ def test_a_line_that_two_parsers_might_read_differently(
     message, status, header = read_request(cut(data))  # type: ignore[misc]
     assert message.startswith("the head has a ")
     assert (status, header) == (400, None)
+
+
+@given(
+    st.sampled_from([b"", b"\r\n", b"\r\n\r\n", b"\r", b"\n", b"\r\r\n", b" \r\n"]),
+    st.sampled_from([wire.request(), b"GET / HTTP/1.0\r\nA: b\r\n\r\n", b"nonsense\r\n\r\n"]),
+    st.lists(st.integers(0, 60)),
+)
+def test_one_empty_line_in_front_of_a_request_is_no_part_of_it(
+    front: bytes, data: bytes, cuts: list[int]
+) -> None:
+    """RFC 9112 §2.2."""
+    sent = front + data + b"early"
+    seen = outcome(pieces(sent, cuts))
+    assert seen == outcome([sent])
+    if front in (b"", b"\r\n"):
+        assert seen == outcome([data + b"early"])
+    else:
+        assert seen == 400
+
+
+def outcome(parts: list[bytes]) -> object:
+    """Return the request and what follows it, or the status of the refusal."""
+    reader = RequestReader(LIMITS)
+    try:
+        for at, part in enumerate(parts):
+            complete = reader.feed(part)
+            if complete is not None:
+                request, rest = complete
+                return request.method, request.target, list(request.headers), rest + b"".join(parts[at + 1 :])
+    except HandshakeError as error:
+        return error.status
+    return None
 
 
 @pytest.mark.parametrize("fault", [b"\n", b"\rx", b"\x00", b"\x1b"])

@@ -105,22 +105,25 @@ class HeadReader:
 
 
 class RequestReader:
-    """Read one request head, as a server.
+    """Read one request head, as a server; one empty line in front of it is no part of it.
 
     Args:
         bodies: let requests have a body, which is left to the caller; its length is beyond doubt.
     """
 
-    __slots__ = ("_bodies", "_head", "_limits")
+    __slots__ = ("_begun", "_bodies", "_head", "_held", "_limits")
 
     def __init__(self, limits: Limits, *, bodies: bool = False) -> None:
         self._limits = limits
         self._bodies = bodies
         self._head = HeadReader(limits)
+        # What may be the half of an empty line, until it is known whether one comes first.
+        self._held = b""
+        self._begun = False
 
     @property
     def has_data(self) -> bool:
-        """Whether anything has arrived."""
+        """Whether anything of a request has arrived."""
         return self._head.has_data
 
     def feed(self, data: bytes) -> tuple[Request, bytes] | None:
@@ -133,12 +136,17 @@ class RequestReader:
             HandshakeError: it is malformed or too large, or it has a body that it may not have; with the
                 status to answer.
 
-        RFC 9112 §3, §5, §6.
+        RFC 9112 §2.2, §3, §5, §6.
         """
-        if not self._head.has_data:
+        if not self._head.has_data and not self._held:
             plain = self._feed_plain(data)
             if plain is not None:
                 return plain
+        if not self._begun:
+            data = self._held + data
+            self._begun = data not in (b"", b"\r")
+            self._held = b"" if self._begun else data
+            data = data.removeprefix(b"\r\n") if self._begun else b""
         complete = self._head.feed(data)
         if complete is None:
             return None

@@ -77,3 +77,12 @@ def test_it_fits_whatever_has_happened(happened: list[Happening], width: int, he
         for state, name in zip(("limits", "ok", "full"), ("busy", "calm", "full"), strict=True)
     ] == [True] * 3
     assert len(summary(report, "12:00:00")) >= len(summary_head())
+
+
+def test_who_was_dropped_before_there_was_a_request() -> None:
+    process = Process(1000.0)
+    for _ in range(3):
+        process.tally.dropped("TLS", "too late")
+    report = process.report(1001.0) | {"limiters": []}
+    text = "\n".join("".join(part for part, _ in line) for line in screen(report, [], width=80, height=60))
+    assert "3  awaiting TLS: too late" in text

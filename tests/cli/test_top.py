@@ -96,6 +96,15 @@ def test_a_terminal_shows_it_again_and_again(served: Admin, hide: tuple[str, ...
     assert terminal.wait() == 0
 
 
+def test_sigterm_gives_the_terminal_its_screen_back(served: Admin) -> None:
+    terminal = Terminal("top", served.url)
+    terminal.wait_for("max_connections")
+    os.kill(terminal.process.pid, signal.SIGTERM)
+    terminal.wait_for("\x1b[?1049l")
+    terminal.wait_for("\x1b[?25h")
+    assert terminal.wait() == 128 + signal.SIGTERM
+
+
 def test_the_token_comes_from_a_file_or_the_environment(
     gateway: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

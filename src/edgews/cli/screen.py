@@ -132,7 +132,10 @@ def _closes(report: Report) -> list[Line]:
 
 
 def _refusals(report: Report) -> list[Line]:
-    found = sorted(report["counters"]["upgrades_refused"], key=lambda row: -row[1])[:5]
+    rows = list(report["counters"]["upgrades_refused"])
+    for (awaited, why), number in report["counters"]["connections_dropped"]:
+        rows.append([["", "-", f"awaiting {awaited}: {why}", ""], number])
+    found = sorted(rows, key=lambda row: -row[1])[:5]
     lines: list[Line] = [[], [("refused upgrades", "strong")]] if found else []
     for (route, status, reason, header), number in found:
         where = f" ({header})" if header else ""

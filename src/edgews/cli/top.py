@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from edgews.cli.admin import AdminClient, AdminError, complain, to_output
@@ -76,12 +78,27 @@ def _live(reader: _Reader) -> bool:
         return Text.assemble(*((part, STYLES[style]) for part, style in line), no_wrap=True)
 
     console = Console()
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    # Before it ends, the terminal gets its own screen back.
+    with _ending_in_order(signal.SIGTERM), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             update = reader.next()
             width, height = console.size
             lines = screen(update["report"], update["connections"], width=width, height=height - 1)
             live.update(Group(*map(text, lines)), refresh=True)
+
+
+@contextmanager
+def _ending_in_order(number: signal.Signals) -> Iterator[None]:
+    """Have a signal that would end the process at once raise SystemExit instead, with the code of a shell."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 class _Reader:

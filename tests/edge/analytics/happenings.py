@@ -51,6 +51,7 @@ _what = st.one_of(
     st.tuples(st.just("ponged"), st.tuples(st.sampled_from(("client", "origin")), _times(1000))),
     st.tuples(st.just("unreachable"), st.tuples(st.just("ws://o"), st.just("origin refused"))),
     st.tuples(st.just("abandoned"), st.just(())),
+    st.tuples(st.just("dropped"), st.tuples(st.sampled_from(("TLS", "request")), st.just("too late"))),
     st.tuples(st.just("answered"), st.tuples(routes, st.sampled_from((200, 204, 404, 0)))),
     st.tuples(st.just("look"), st.just(())),
 )

@@ -33,6 +33,7 @@ def test_what_happens_is_counted(happened: list[Happening]) -> None:
     assert total(counters["connections_ended"]) == len(times.get("ended", ()))
     assert total(counters["upgrades_refused"]) == len(times.get("refused", ()))
     assert total(counters["connections_abandoned"]) == len(times.get("abandoned", ()))
+    assert total(counters["connections_dropped"]) == len(times.get("dropped", ()))
     assert total(counters["plain_requests"]) == len(times.get("answered", ()))
     assert total(counters["plain_requests"], "2xx") == sum(
         values[1] in (200, 204) for values in times.get("answered", ())

@@ -554,3 +554,57 @@ def test_a_reload_leaves_requests_the_next_origin():
                 client.close()
                 # The old connections are closed once nobody uses them.
                 assert second.read_rest() == b""
+
+
+def test_an_empty_line_in_front_of_a_request_is_passed_over() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        # In front of the first one, behind it, and a piece of it alone.
+        for parts in ([b"\r\n" + request + b"\r\n"], [request + b"\r"], [b"\n" + request]):
+            for part in parts:
+                client.send(part)
+            with origin.accept() as server:
+                assert server.head.startswith(b"GET / HTTP/1.1\r\n")
+                server.send(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+                assert client.read_head().startswith(b"HTTP/1.1 204")
+
+
+@pytest.mark.parametrize("host", [b"", b"Host: example.com\r\n"])
+@pytest.mark.parametrize("keep", [b"", b"Connection: keep-alive\r\n"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"Content-Length: 2\r\n\r\nhi", b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"],
+)
+def test_a_client_of_http_1_0_gets_its_answer_up_to_the_end_of_the_stream(
+    host: bytes, keep: bytes, answer: bytes
+) -> None:
+    """RFC 9112 §3.2, §7, §9.3."""
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        client.send(b"GET /a HTTP/1.0\r\n" + host + keep + b"\r\n")
+        with origin.accept() as server:
+            lines = server.head.split(b"\r\n")
+            assert lines[0] == b"GET /a HTTP/1.1"
+            # The origin speaks HTTP/1.1, and so it is told a host in any case: its own, if there is no other.
+            expected = host.strip() or f"Host: {origin.uri.removeprefix('ws://')}".encode()
+            assert [line for line in lines if line.lower().startswith(b"host:")] == [expected]
+            server.send(b"HTTP/1.1 200 OK\r\n" + answer)
+            head, _, body = client.read_rest().partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"Connection: close" in head.split(b"\r\n")
+        assert b"chunked" not in head
+        assert body == b"hi"
+
+
+@pytest.mark.parametrize("host", [None, "example.com"])
+@pytest.mark.parametrize("http", [True, False])
+def test_http_1_0_is_never_upgraded(host: str | None, http: bool) -> None:
+    """RFC 6455 §4.2.1; RFC 9110 §7.8."""
+    with running("ws://127.0.0.1:1", http=http) as gateway, Raw.connect(gateway.address) as client:
+        client.send(wire.request({"Host": host}, line="GET / HTTP/1.0"))
+        assert client.read_rest().startswith(b"HTTP/1.1 505")
+
+
+def test_a_request_without_host_finds_the_route_for_every_host_alone() -> None:
+    with running("ws://127.0.0.1:1", host="example.com") as gateway, Raw.connect(gateway.address) as client:
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.read_rest().startswith(b"HTTP/1.1 404")

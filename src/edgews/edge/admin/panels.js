@@ -117,7 +117,8 @@ export function showCloses(report, meanings) {
 }
 
 export function showRefusals(report) {
-  const rows = report.counters.upgrades_refused;
+  const dropped = report.counters.connections_dropped.map(([[awaited, reason], number]) => [['', '0', `awaiting ${awaited}: ${reason}`, ''], number]);
+  const rows = [...report.counters.upgrades_refused, ...dropped];
   fill('refusals', rows, () => {
     if (!rows.length) return empty('No request was refused.');
     const grouped = group(rows, 1, 2, 3, 0).sort((a, b) => b[1] - a[1]);

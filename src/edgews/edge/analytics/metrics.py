@@ -44,6 +44,9 @@ _LONG: Final = (0.1, 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 360
 COUNTERS: Final = {
     "connections_opened": Metric("Connections that were opened.", ("route",)),
     "connections_abandoned": Metric("Clients that left without a whole request."),
+    "connections_dropped": Metric(
+        "Connections dropped before they were open: what was awaited of them, and why.", ("awaited", "reason")
+    ),
     "connections_ended": Metric(
         "Connections that have ended: who ended them, why, and with which close code.",
         ("route", "by", "why", "code"),

@@ -116,6 +116,10 @@ class Tally:
         """Count a client that left without a whole request."""
         self._counters["connections_abandoned"].add(())
 
+    def dropped(self, awaited: str, reason: str) -> None:
+        """Count a connection that was dropped before it was open."""
+        self._counters["connections_dropped"].add((awaited, reason))
+
     def unreachable(self, origin: str, reason: str) -> None:
         """Count an attempt to reach an origin that failed."""
         self._counters["origin_failures"].add((origin, reason))

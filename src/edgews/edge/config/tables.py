@@ -102,6 +102,8 @@ class Config(PolicyTables):
     header_prefix: HeaderPrefix = "X-Edgews-"
     open_timeout: Seconds = 10.0
     max_connections: Annotated[int, Field(ge=1)] = 10_000
+    max_opening: Annotated[int, Field(ge=1)] = 4096
+    max_opening_per_client: Annotated[int, Field(ge=1)] = 1024
     max_header_size: Size = 16 * 1024
     drain_time: Annotated[float, Field(ge=0, lt=1e9)] = 10.0
     loop: Literal["auto", "asyncio", "uvloop"] = "auto"

@@ -95,13 +95,15 @@ class Admission:
             entry.meter = self.policies.meter(route.message_limiter, facts)
         return route
 
-    def present(self) -> int:
-        """Say how many connections there are here; return how many the whole gateway has."""
-        return self.policies.connections.present(len(self._gateway.connections))
+    def present(self, more: int = 0) -> int:
+        """Say how many connections have been let in here, and how many more; return the whole gateway's."""
+        connections = self.policies.connections
+        return connections.present(len(connections) + more)
 
     def release(self, proxied: Proxied) -> None:
         """Give back the place of a connection."""
         self.policies.release(proxied, self._gateway.loop.time())
+        self.present()
 
     def standing(self, scopes: Iterable[Scope] | None = None) -> list[Standing]:
         """Return where the scopes of connections stand: `ok`, `burst` or `over`."""

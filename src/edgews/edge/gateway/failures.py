@@ -19,6 +19,7 @@ STALLED = Failure(504, "answer stalled", "The rest of the answer did not pass in
 TOO_MANY = Failure(
     503, "too many connections", "The gateway has too many connections", (("Retry-After", "5"),)
 )
+CROWDED = Failure(503, "crowded out", "Too many connections wait for their requests", (("Retry-After", "5"),))
 # Nobody gets this one; it is for the log.
 HUNG_UP = Failure(499, "the client hung up", "The client has gone")
 OPEN_TIMEOUT = Failure(408, "open timeout", "The request did not come in time")

@@ -8,6 +8,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from edgews.edge.forwarding.proxyheader import MAX_HEADER, ProxyHeader, ProxyHeaderError, ProxyHeaderReader
@@ -27,6 +28,8 @@ BACKLOG: Final = 1024
 TURN: Final = 64
 # How long nobody is accepted when the system has nothing left for a new connection (seconds).
 SHORTAGE_PAUSE: Final = 1.0
+# What is left for TLS where there is no time left.
+_SHORT: Final = 0.001
 _SHORTAGE: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -103,23 +106,37 @@ class Listening:
             # It is gone again; the next one may wait behind it.
             return error.errno == errno.ECONNABORTED
         accepted.setblocking(False)
-        address = _address(peer)
+        address = peer[0] if isinstance(peer, tuple) else None
+        proxied = Proxied(self.gateway, secure=self.context is not None, address=address)
+        # What a proxy says comes first.
         announced = address in self.proxies
         work: Coroutine[Any, Any, object]
-        work = self._open_announced(accepted, address) if announced else self._open(accepted, address)
+        work = self._open_announced(accepted, proxied) if announced else self._open(accepted, proxied)
         task = self.gateway.loop.create_task(work)
         self._opening.add(task)
-        task.add_done_callback(self._opened)
+        task.add_done_callback(partial(self._opened, accepted, proxied))
+        proxied.approach(task)
+        self.gateway.arrivals.enter(proxied, known=not announced)
         return True
 
-    def _opened(self, task: asyncio.Task[Any]) -> None:
+    def _opened(self, sock: socket.socket, proxied: Proxied, task: asyncio.Task[Any]) -> None:
+        """Forget what stood in front of the request."""
         self._opening.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if not isinstance(error, OSError | ProxyHeaderError):
+        error = None
+        if task.cancelled():
+            # Maybe before it began.
+            sock.close()
+        else:
+            error = task.exception()
+        if isinstance(error, OSError | ProxyHeaderError):
+            # The peer's fault, or it is gone.
+            _log.debug("not opened on %s: %s", self.address, error)
+            self.gateway.observer.dropped(proxied, _reason(error))
+            error = None
+        if proxied.client.transport is None:
+            self.gateway.arrivals.leave(proxied)
+        if error is not None:
             raise error
-        # The peer's fault, or it is gone.
-        _log.debug("not opened on %s: %s", self.address, error)
 
     def _pause(self, sock: socket.socket, error: OSError) -> None:
         if sock in self.sockets:
@@ -131,23 +148,27 @@ class Listening:
         if sock in self.sockets:
             self.gateway.loop.add_reader(sock, self._accept, sock)
 
-    def _open(self, sock: socket.socket, address: str | None) -> Coroutine[Any, Any, object]:
+    def _open(self, sock: socket.socket, proxied: Proxied) -> Coroutine[Any, Any, object]:
         """Return what makes a connection known to the gateway; awaited, it raises OSError if it is gone."""
-        gateway, context = self.gateway, self.context
+        loop = self.gateway.loop
         options: dict[str, Any] = {}
-        if context is not None:
-            options = {"ssl": context, "ssl_handshake_timeout": gateway.open_timeout}
-            options["ssl_shutdown_timeout"] = gateway.linger
-        return gateway.loop.connect_accepted_socket(
-            lambda: Proxied(gateway, secure=context is not None, address=address).client, sock, **options
-        )
+        if proxied.secure:
+            proxied.awaited = "TLS"
+            left = proxied.started + self.gateway.open_timeout - loop.time()
+            options = {"ssl": self.context, "ssl_handshake_timeout": max(left, _SHORT)}
+            options["ssl_shutdown_timeout"] = self.gateway.linger
+        return loop.connect_accepted_socket(lambda: proxied.client, sock, **options)
 
-    async def _open_announced(self, sock: socket.socket, address: str | None) -> None:
+    async def _open_announced(self, sock: socket.socket, proxied: Proxied) -> None:
         """Do what stands in front of the request: a proxy says for whom it speaks."""
-        header = await self._read_header(sock)
-        await self._open(sock, header.address if header.known else address)
+        proxied.awaited = "PROXY header"
+        header = await self._read_header(sock, proxied.started + self.gateway.open_timeout)
+        if header.known:
+            proxied.peername = proxied.address = header.address
+            self.gateway.arrivals.know(proxied)
+        await self._open(sock, proxied)
 
-    async def _read_header(self, sock: socket.socket) -> ProxyHeader:
+    async def _read_header(self, sock: socket.socket, due: float) -> ProxyHeader:
         """Read a PROXY header, and nothing of what follows: that may be TLS.
 
         Raises:
@@ -156,12 +177,12 @@ class Listening:
         loop = self.gateway.loop
         reader = ProxyHeaderReader()
         try:
-            async with asyncio.timeout(self.gateway.open_timeout):
+            async with asyncio.timeout_at(due):
                 while reader.header is None:
                     await _readable(loop, sock)
                     data = sock.recv(MAX_HEADER, socket.MSG_PEEK)
                     if not data:
-                        raise ProxyHeaderError("the stream ended")
+                        raise ConnectionResetError("the stream ended")
                     sock.recv(reader.feed(data))
         except BaseException:
             sock.close()
@@ -169,9 +190,16 @@ class Listening:
         return reader.header
 
 
-def _address(peer: Any) -> str | None:
-    """Return the address of a peer; a Unix socket's has none."""
-    return peer[0] if isinstance(peer, tuple) else None
+def _reason(error: Exception) -> str:
+    """Say why a connection came to nothing, for counting."""
+    match error:
+        # What asyncio says of a TLS handshake that takes too long.
+        case TimeoutError() | ConnectionAbortedError():
+            return "too late"
+        case ProxyHeaderError() | ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
+            return "malformed"
+        case _:
+            return "lost"
 
 
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:

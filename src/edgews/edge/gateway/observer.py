@@ -100,6 +100,13 @@ class Observer:
         """Take an origin that could not be reached."""
         self.tally.unreachable(origin.text, failure.cause)
 
+    def dropped(self, proxied: Proxied, reason: str) -> None:
+        """Take a connection that ends without an answer, or for others, before it is open.
+
+        There may be thousands in a second, so they are counted and not logged.
+        """
+        self.tally.dropped(proxied.awaited, reason)
+
     def ponged(self, client: bool, seconds: float) -> None:
         """Take the answer to a Ping."""
         self.tally.ponged("client" if client else "origin", seconds)
@@ -136,7 +143,7 @@ class Observer:
         return self.tally.report(
             time.time(),
             self.carried(),
-            opening=len(self._gateway.connections) - self.tally.open,
+            opening=len(policies.connections) + len(self._gateway.arrivals) - self.tally.open,
             limits=self._limits(),
             origins=self._origins(),
             rules=self._rules(),
@@ -157,6 +164,7 @@ class Observer:
         scopes += [*definition.overrides, *islice(admission.policies.connections.crowded(), MAX_CROWDED)]
         return [
             whole | {"count": count, "soft": soft, "burst": 0, "spent": 0.0},
+            *gateway.arrivals.standing(MAX_CROWDED),
             *(
                 {
                     "kind": standing.scope[0].value,

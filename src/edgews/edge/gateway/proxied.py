@@ -22,16 +22,17 @@ from edgews.events import Request, Response
 from edgews.handshake import check_request
 from edgews.http1 import RequestReader, encode_response
 
-from .failures import FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure
+from .failures import CROWDED, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure
 from .opening import Opening
 from .plain import Plain
 from .refusal import Refusal
 from .relayed import Relayed
-from .streams import ClientStream, OriginStream, Stream, half_close
+from .streams import ClientStream, Stream, half_close
 
 if TYPE_CHECKING:
     from .routes import Route
     from .server import Gateway
+    from .streams import OriginStream
 
 _log = logging.getLogger("edgews.edge")
 
@@ -45,6 +46,7 @@ class Proxied(Relayed):
     Attributes:
         peername: the address of the other end of the client's stream; None for a Unix socket.
         address: of the client, which a trusted proxy may stand in front of.
+        awaited: what it has to do while it is not open, for counting.
         entry: what is known of the request until the connection is open.
         verdict: what the policies made of it.
     """
@@ -57,6 +59,7 @@ class Proxied(Relayed):
         "_used",
         "_work",
         "address",
+        "awaited",
         "entry",
         "host",
         "opened",
@@ -82,6 +85,7 @@ class Proxied(Relayed):
         self.origin: Origin | None = None
         self.ray = gateway.new_ray()
         self.peername = self.address = address
+        self.awaited = "request"
         # What is told of the request after it is gone.
         self.host = self.target = ""
         # Origins that could not be reached, and why.
@@ -99,15 +103,31 @@ class Proxied(Relayed):
         # It has been answered before.
         self._used = False
         self._opening: Opening | None = None
-        # What streams to the client, or asks for it.
-        self._work: asyncio.Task[None] | None = None
+        # What stands in front of the request, streams to the client, or asks for it.
+        self._work: asyncio.Task[Any] | None = None
 
     # The opening handshake
 
+    def approach(self, work: asyncio.Task[Any]) -> None:
+        """Have something done in front of the request."""
+        self._work = work
+
     def came(self) -> None:
         """Take a new client."""
+        self._work = None
+        self.awaited = "request"
         self.gateway.came(self)
-        self.wait(self.gateway.open_timeout, self._too_late)
+        self.wait(self.started + self.gateway.open_timeout - self.loop.time(), self._too_late)
+
+    def give_way(self) -> None:
+        """Go now, for others need the place; whoever began a request is told."""
+        reader = self._reader
+        if self._work is None and reader is not None and (reader.has_data or not self._used):
+            self.client.write(encode_response(own_response(CROWDED)))
+        self._answered = True
+        self._stop_timer()
+        # Nobody is waited for, nor for what was not sent at once.
+        self.loop.call_soon(self.abort)
 
     def _too_late(self) -> None:
         self._timer = None
@@ -262,6 +282,7 @@ class Proxied(Relayed):
     def _again(self, rest: bytes) -> None:
         """Wait for another request on the same connection."""
         self._used = True
+        self.awaited = "another request"
         self.request = self.route = self.entry = None
         self.host = self.target = ""
         self.unreachable = ()
@@ -330,6 +351,7 @@ class Proxied(Relayed):
         Args:
             in_order: the end may look as if the answer were whole.
         """
+        self.awaited = "its end"
         if self.origin_stream is not None:
             self.origin_stream.abort()
         if not in_order:

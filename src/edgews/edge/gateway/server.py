@@ -17,6 +17,7 @@ from edgews.masking import new_key
 
 from .accesslog import AccessLog
 from .admission import Admission
+from .arrivals import Arrivals
 from .checks import Checks
 from .failures import DRAINING, TOO_MANY
 from .listening import Listening
@@ -67,6 +68,7 @@ class Gateway:
         self._contexts = prepared.contexts
         self._configure(prepared)
         self.admission = Admission(self, prepared)
+        self.arrivals = Arrivals(config, self.observer)
 
     def _configure(self, prepared: Prepared) -> None:
         config = self.config = prepared.config
@@ -107,6 +109,7 @@ class Gateway:
         self._listen(prepared.config, prepared.contexts, sockets)
         self._configure(prepared)
         self.admission.use(prepared)
+        self.arrivals.use(prepared.config)
         self._checks.use(self.routes)
 
     def _listen(self, config: Config, found: Contexts, sockets: ByAddress) -> None:
@@ -218,14 +221,16 @@ class Gateway:
         """Say where a request goes, or why it goes nowhere."""
         if self.draining:
             return DRAINING
-        if self.admission.present() > self.max_connections:
+        if self.admission.present(1) > self.max_connections:
             return TOO_MANY
-        return self.admission.admit(proxied)
+        found = self.admission.admit(proxied)
+        if not isinstance(found, Failure):
+            self.arrivals.leave(proxied)
+        return found
 
     def came(self, proxied: Proxied) -> None:
         """Keep a connection."""
         self.connections.add(proxied)
-        self.admission.present()
 
     def opened(self, proxied: Proxied) -> None:
         """Take a connection that is open."""
@@ -238,13 +243,19 @@ class Gateway:
 
     def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
         """Take a request that opened nothing; see `Observer.refused`."""
-        self.admission.release(proxied)
+        self._release(proxied)
         self.observer.refused(proxied, status, cause, reason, header)
 
     def answered(self, proxied: Proxied, plain: Plain) -> None:
         """Take a plain request that has been answered by an origin."""
-        self.admission.release(proxied)
+        self._release(proxied)
         self.observer.answered(proxied, plain)
+
+    def _release(self, proxied: Proxied) -> None:
+        """Nothing is done any more for a connection, which is still there."""
+        self.admission.release(proxied)
+        if proxied in self.connections:
+            self.arrivals.enter(proxied)
 
     def health(self) -> list[dict[str, Any]]:
         """Return what is known of each origin of each route: plain values."""
@@ -260,7 +271,7 @@ class Gateway:
         if proxied not in self.connections:
             return
         self.connections.discard(proxied)
-        self.admission.present()
+        self.arrivals.leave(proxied)
         self.admission.release(proxied)
         self.observer.gone(proxied)
         if not self.connections and self._empty is not None:

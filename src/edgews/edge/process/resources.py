@@ -8,6 +8,7 @@ from typing import Final
 
 from edgews.edge.config.processes import ALL_CORES
 from edgews.edge.config.tables import Config
+from edgews.edge.gateway.arrivals import places
 
 # A connection's own, and its origin's.
 _DESCRIPTORS_A_CONNECTION: Final = 2
@@ -38,10 +39,11 @@ def raise_limit() -> int:
 def shortage(config: Config, workers: int, descriptors: int) -> str | None:
     """Say what is wrong if there are fewer descriptors than the allowed connections need."""
     connections = -(-config.max_connections // workers)
-    needed = connections * _DESCRIPTORS_A_CONNECTION + _DESCRIPTORS_BESIDE
+    beside = places(config, descriptors) + _DESCRIPTORS_BESIDE
+    needed = connections * _DESCRIPTORS_A_CONNECTION + beside
     if descriptors == resource.RLIM_INFINITY or needed <= descriptors:
         return None
-    possible = max(descriptors - _DESCRIPTORS_BESIDE, 0) // _DESCRIPTORS_A_CONNECTION * workers
+    possible = max(descriptors - beside, 0) // _DESCRIPTORS_A_CONNECTION * workers
     return (
         f"max_connections = {config.max_connections} needs {needed} descriptors in each process, and the "
         f"system allows {descriptors} (ulimit -n): from about {possible} connections on, further ones have "
