@@ -117,7 +117,7 @@ class Proxied(Relayed):
         self._work = None
         self.awaited = "request"
         self.gateway.came(self)
-        self.wait(self.started + self.gateway.open_timeout - self.loop.time(), self._too_late)
+        self._wait_until(self.started + self.gateway.open_timeout, self._too_late)
 
     def give_way(self) -> None:
         """Go now, for others need the place; whoever began a request is told."""
@@ -184,8 +184,11 @@ class Proxied(Relayed):
 
     def wait(self, seconds: float, late: Callable[[], object]) -> None:
         """Wait so long for what is to happen next; then call back."""
+        self._wait_until(self.loop.time() + seconds, late)
+
+    def _wait_until(self, due: float, late: Callable[[], object]) -> None:
         self._stop_timer()
-        self._timer = self.gateway.timers.call_at(self.loop.time() + seconds, late)
+        self._timer = self.gateway.timers.call_at(due, late)
 
     def fail(self, error: BaseException) -> None:
         """Take a fault of ours, which is no reason to keep the client waiting."""
