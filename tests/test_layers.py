@@ -18,6 +18,7 @@ LAYERS: dict[str, set[str]] = {
         "backend",
         "backend_c",
         "backend_python",
+        "banners",
         "deflate",
         "errors",
         "events",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from .banners import describe
 from .connection import Connection, Role
 from .errors import HandshakeError
 from .events import Accepted, Cause, CauseKind, Delivery, Event, Rejected, Request, Response, Side
@@ -117,5 +118,6 @@ class ClientConnection(Connection):
         self._reader = None
         refused = response is not None and response.status != 101
         kind = CauseKind.HANDSHAKE_REFUSED if refused else CauseKind.HANDSHAKE_FAILED
-        self._cause = Cause(kind, Side.PEER, str(error), header=error.header, error=error)
+        detail = f"{error}: {describe(error.excerpt)}" if error.excerpt else str(error)
+        self._cause = Cause(kind, Side.PEER, detail, header=error.header, error=error)
         self._step(Input.DROP)
