@@ -437,8 +437,8 @@ def test_the_open_timer_ends_with_the_handshake() -> None:
 @pytest.mark.parametrize(
     ("wish", "fault"),
     [
-        ({"subprotocols": "chat"}, "subprotocols are a list"),
-        ({"compression": "deflate"}, "compression is a PerMessageDeflate, several or None, not 'deflate'"),
+        ({"subprotocols": "chat"}, "subprotocols must be a list of str, not str"),
+        ({"compression": "deflate"}, "compression must be a PerMessageDeflate, several or None, not str"),
     ],
 )
 def test_arguments_of_another_type(wish: dict[str, Any], fault: str) -> None:

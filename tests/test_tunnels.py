@@ -145,7 +145,7 @@ def test_whatever_it_says_nothing_else_is_raised(proxy: str, reply: bytes, at: l
 
 def test_what_is_no_http_proxy_is_not_waited_for() -> None:
     with pytest.raises(
-        ProxyError, match="does not speak HTTP: it begins with 'SSH-2.0', as SSH does"
+        ProxyError, match=r"does not speak HTTP: it begins with 'SSH-2\.0', as SSH does"
     ) as caught:
         through("http://p", b"SSH-2.0")
     assert caught.value.lasting

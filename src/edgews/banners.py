@@ -55,8 +55,8 @@ def speaker(data: bytes | bytearray) -> str | None:
 
 
 def describe(data: bytes | bytearray) -> str:
-    """Say how an answer begins, and who begins like that; nothing in it is more than a printable character."""
+    """Say how an answer begins, and who begins like that; what is not printable is shown as an escape."""
     name = speaker(data)
     more = "..." if len(data) > _SHOWN else ""
-    found = f"it begins with {ascii(data[:_SHOWN].decode('latin-1'))}{more}"
+    found = f"it begins with {data[:_SHOWN].decode('latin-1')!a}{more}"
     return found if name is None else f"{found}, as {name} does"

@@ -11,13 +11,13 @@ from .banners import describe
 from .connection import Connection, Role
 from .errors import HandshakeError
 from .events import Accepted, Cause, CauseKind, Delivery, Event, Rejected, Request, Response, Side
-from .extensions import PerMessageDeflate
+from .extensions import PerMessageDeflate, offers
 from .handshake import build_request, check_response
 from .headers import HeadersLike
 from .http1 import ResponseReader
 from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from .states import OPEN, Input
-from .uri import URI, parse_uri
+from .uri import URI, as_uri
 
 
 class ClientConnection(Connection):
@@ -63,16 +63,9 @@ class ClientConnection(Connection):
             auto_close=auto_close,
             _connecting=True,
         )
-        if compression is None:
-            self._offers: tuple[PerMessageDeflate, ...] = ()
-        else:
-            self._offers = (
-                (compression,) if isinstance(compression, PerMessageDeflate) else tuple(compression)
-            )
-            if not all(isinstance(wish, PerMessageDeflate) for wish in self._offers):
-                raise TypeError(f"compression is a PerMessageDeflate, several or None, not {compression!r}")
+        self._offers = offers(compression)
         self.request: Request = build_request(
-            parse_uri(uri) if isinstance(uri, str) else uri,
+            as_uri(uri),
             origin=origin,
             subprotocols=subprotocols,
             headers=headers,
