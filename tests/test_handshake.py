@@ -197,7 +197,7 @@ def test_the_subprotocol_is_the_first_of_the_client_that_the_server_knows(
 
 
 def test_a_str_is_no_list_of_subprotocols() -> None:
-    with pytest.raises(TypeError, match="subprotocols are a list"):
+    with pytest.raises(TypeError, match="subprotocols must be a list of str, not str"):
         build_request(CHAT, subprotocols="chat")
 
 

@@ -277,7 +277,7 @@ def test_many_lines_are_joined_in_linear_time():
 
 @pytest.mark.parametrize("fields", [[(b"X", "y")], [("X", b"y")], {"X": 1}])
 def test_fields_are_text(fields: object) -> None:
-    with pytest.raises(TypeError, match="are str, not"):
+    with pytest.raises(TypeError, match="names and values of headers must be str, not"):
         Headers(fields)  # type: ignore[arg-type]
 
 

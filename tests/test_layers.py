@@ -15,9 +15,11 @@ ROOT = Path(edgews.__file__).parent
 # From the ground up. A package stands for all its modules; `__init__` is what `import edgews` gives.
 LAYERS: dict[str, set[str]] = {
     "A: values and wire format": {
+        "arguments",
         "backend",
         "backend_c",
         "backend_python",
+        "banners",
         "deflate",
         "errors",
         "events",
@@ -58,7 +60,7 @@ LAYERS: dict[str, set[str]] = {
         "session",
         "status",
     },
-    "what adapters share of the machine": {"tunnels"},
+    "what adapters share of the machine": {"endpoints", "tunnels"},
     "D: adapters": {"asyncio", "sync", "trio"},
     "E: what the gateway decides": {
         "edge.analytics",

@@ -44,9 +44,9 @@ def test_a_server_takes_at_least_one_connection(count: int) -> None:
 @pytest.mark.parametrize(
     ("wish", "fault"),
     [
-        ({"origins": "https://example.com"}, "origins are a list"),
-        ({"subprotocols": "chat"}, "subprotocols are a list"),
-        ({"compression": "deflate"}, "compression is a PerMessageDeflate or None, not 'deflate'"),
+        ({"origins": "https://example.com"}, "origins must be a list of str, not str"),
+        ({"subprotocols": "chat"}, "subprotocols must be a list of str, not str"),
+        ({"compression": "deflate"}, "compression must be a PerMessageDeflate or None, not str"),
     ],
 )
 def test_what_is_of_another_type_shows_before_anybody_comes(wish: dict[str, Any], fault: str) -> None:

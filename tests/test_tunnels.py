@@ -115,7 +115,7 @@ def test_socks4a_in_any_pieces(at: list[int]) -> None:
         ("http://p", b"HTTP/1.1 503 Busy\r\n\r\n", False),
         ("http://p", b"SSH-2.0-OpenSSH\r\n\r\n", True),
         ("http://p", b"HTTP/1.1 200 OK\r\n\r\nand more", True),
-        ("http://p", b"x" * (MAX_REPLY + 1), True),
+        ("http://p", b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_REPLY, True),
         ("http://p", b"HTTP/1.1 200 O", False),
         ("http://p", b"", False),
         ("socks5h://p", b"\x05\xff", True),
@@ -141,6 +141,14 @@ def test_a_proxy_that_does_not_open_a_way(proxy: str, reply: bytes, lasting: boo
 def test_whatever_it_says_nothing_else_is_raised(proxy: str, reply: bytes, at: list[int]) -> None:
     with contextlib.suppress(ProxyError):
         through(proxy, *cut(reply, at))
+
+
+def test_what_is_no_http_proxy_is_not_waited_for() -> None:
+    with pytest.raises(
+        ProxyError, match=r"does not speak HTTP: it begins with 'SSH-2\.0', as SSH does"
+    ) as caught:
+        through("http://p", b"SSH-2.0")
+    assert caught.value.lasting
 
 
 def test_its_words_are_made_harmless() -> None:

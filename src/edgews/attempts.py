@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from .arguments import check, check_callable
 from .backoff import Backoff, retry_after
 from .events import CauseKind, Response
 from .outcomes import InvalidHandshake, ProxyError
@@ -72,6 +73,16 @@ def passing(error: Exception) -> bool:
             return False
 
 
+def check_attempts(backoff: object, on_attempt: object) -> None:
+    """Make sure that the arguments of `Attempts` are what they must be.
+
+    Raises:
+        TypeError: one is not.
+    """
+    check("backoff", backoff, Backoff, "a Backoff")
+    check_callable("on_attempt", on_attempt)
+
+
 class Attempts:
     """The attempts of one `reconnect`.
 
@@ -81,6 +92,7 @@ class Attempts:
     """
 
     def __init__(self, backoff: Backoff, on_attempt: Callable[[Attempt], object] | None) -> None:
+        check_attempts(backoff, on_attempt)
         self._backoff = backoff
         self._on_attempt = on_attempt
         self._number = 0

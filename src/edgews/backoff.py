@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from datetime import UTC
 from random import SystemRandom
 from typing import Final
 
+from .arguments import check_callable, check_seconds
 from .events import Response
 
 # So many digits are enough for anyone, and cost nothing to read.
@@ -42,9 +42,8 @@ class Backoff:
 
     def __post_init__(self) -> None:
         for name in ("base", "cap", "longest", "steady"):
-            seconds = getattr(self, name)
-            if not 0 <= seconds < math.inf:
-                raise ValueError(f"{name} is {seconds!r}; it must be 0 seconds or more, and finite")
+            check_seconds(name, getattr(self, name))
+        check_callable("random", self.random, optional=False)
 
     def delay(self, attempts: int, asked: float | None = None) -> float:
         """Return how many seconds to wait after so many attempts in a row, 1 or more.

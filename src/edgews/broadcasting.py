@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Literal, Protocol
 
+from .arguments import check_flag, check_several, wrong
 from .frames import CloseCode
 from .messages import BytesLike, PreparedMessage
 
@@ -59,14 +60,30 @@ def broadcast(
 
     Raises:
         InvalidValueError: text that has no UTF-8.
+        ValueError: `slow` is neither.
     """
+    if slow not in ("skip", "close"):
+        raise ValueError(f'slow must be "skip" or "close", not {slow!r}')
+    if hasattr(connections, "_send_prepared"):
+        raise wrong("connections", "several connections", connections)
+    check_several("connections", connections, "several connections")
+    if compress is not None:
+        check_flag("compress", compress)
     prepared = message if isinstance(message, PreparedMessage) else PreparedMessage(message)
     count = 0
+    nobody = object()
     behind = SLOW if slow == "close" else None
-    for connection in connections:
-        sent = connection._send_prepared(prepared, compress)
-        if sent is YES:
-            count += 1
-        elif sent is behind:
-            connection._fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
+    # What is no connection is found out at no cost for those that are.
+    connection: object = nobody
+    try:
+        for connection in connections:
+            sent = connection._send_prepared(prepared, compress)
+            if sent is YES:
+                count += 1
+            elif sent is behind:
+                connection._fail(CloseCode.POLICY_VIOLATION, "too slow in taking what was sent")
+    except AttributeError:
+        if connection is nobody or hasattr(connection, "_send_prepared"):
+            raise
+        raise wrong("each of connections", "a connection", connection) from None
     return count

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from .banners import describe
 from .connection import Connection, Role
 from .errors import HandshakeError
 from .events import Accepted, Cause, CauseKind, Delivery, Event, Rejected, Request, Response, Side
-from .extensions import PerMessageDeflate
+from .extensions import PerMessageDeflate, offers
 from .handshake import build_request, check_response
 from .headers import HeadersLike
 from .http1 import ResponseReader
 from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from .states import OPEN, Input
-from .uri import URI, parse_uri
+from .uri import URI, as_uri
 
 
 class ClientConnection(Connection):
@@ -62,16 +63,9 @@ class ClientConnection(Connection):
             auto_close=auto_close,
             _connecting=True,
         )
-        if compression is None:
-            self._offers: tuple[PerMessageDeflate, ...] = ()
-        else:
-            self._offers = (
-                (compression,) if isinstance(compression, PerMessageDeflate) else tuple(compression)
-            )
-            if not all(isinstance(wish, PerMessageDeflate) for wish in self._offers):
-                raise TypeError(f"compression is a PerMessageDeflate, several or None, not {compression!r}")
+        self._offers = offers(compression)
         self.request: Request = build_request(
-            parse_uri(uri) if isinstance(uri, str) else uri,
+            as_uri(uri),
             origin=origin,
             subprotocols=subprotocols,
             headers=headers,
@@ -117,5 +111,6 @@ class ClientConnection(Connection):
         self._reader = None
         refused = response is not None and response.status != 101
         kind = CauseKind.HANDSHAKE_REFUSED if refused else CauseKind.HANDSHAKE_FAILED
-        self._cause = Cause(kind, Side.PEER, str(error), header=error.header, error=error)
+        detail = f"{error}: {describe(error.excerpt)}" if error.excerpt else str(error)
+        self._cause = Cause(kind, Side.PEER, detail, header=error.header, error=error)
         self._step(Input.DROP)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from .arguments import check, check_flag, wrong
 from .deflate import Deflater, Inflater
 from .events import Cause, CauseKind, Delivery, Event, Side
 from .extensions import Agreement, PerMessageDeflate
@@ -76,6 +77,12 @@ class Connection(Incoming):
         trailing_data: bytes = b"",
         _connecting: bool = False,
     ) -> None:
+        check("role", role, Role, "a Role")
+        check("limits", limits, Limits, "a Limits")
+        check("timeouts", timeouts, Timeouts, "a Timeouts")
+        check("delivery", delivery, Delivery, "a Delivery")
+        check_flag("auto_pong", auto_pong)
+        check_flag("auto_close", auto_close)
         super().__init__(
             role is Role.CLIENT, limits, timeouts, _connecting, delivery, auto_pong, auto_close, trailing_data
         )
@@ -87,7 +94,11 @@ class Connection(Incoming):
         """The opening handshake is done: frames follow."""
         self._connecting = False
         if deflate is not None:
-            wish, agreed = deflate
+            match deflate:
+                case (PerMessageDeflate() as wish, Agreement() as agreed):
+                    pass
+                case _:
+                    raise wrong("deflate", "a PerMessageDeflate and an Agreement, or None", deflate)
             server = agreed.server_max_window_bits, not agreed.server_no_context_takeover
             # A client may use a smaller window than it has to, and keeps the promise of its offer to
             # forget, which the server need not repeat: RFC 7692 §7.1.1.2.
@@ -124,6 +135,7 @@ class Connection(Incoming):
         Returns:
             The events, to be consumed whole. `data_to_send` may have a Ping or a Close afterwards.
         """
+        check("now", now, (float, int), "a number of seconds")
         messages = self.messages_received + self.messages_sent + self._progress
         dues = self._timers.look(now, messages, self.bytes_received)
         if not dues:

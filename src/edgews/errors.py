@@ -110,7 +110,8 @@ class HandshakeError(RemoteProtocolError):
     """An opening handshake that cannot lead to a connection.
 
     `status` is the HTTP status a server answers with (a client only reports it), `header` the header
-    field at fault where there is one, and `headers` what the answer must carry besides.
+    field at fault where there is one, `headers` what the answer must carry besides, and `excerpt` the first
+    bytes of what is no HTTP at all, as far as they came together.
     """
 
     section = "RFC 6455 §4"
@@ -122,8 +123,10 @@ class HandshakeError(RemoteProtocolError):
         status: int = 400,
         header: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        excerpt: bytes = b"",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.header = header
         self.headers = headers
+        self.excerpt = excerpt

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .arguments import check, check_flag, check_range, check_several, check_size
 from .errors import HandshakeError
 from .headers import ExtensionParameters, Headers, parse_extensions
 
@@ -42,17 +43,35 @@ class PerMessageDeflate:
     threshold: int = 64
 
     def __post_init__(self) -> None:
+        for name in ("server_no_context_takeover", "client_no_context_takeover"):
+            check_flag(name, getattr(self, name))
         for name in ("server_max_window_bits", "client_max_window_bits"):
-            if getattr(self, name) not in range(LEAST_BITS, MOST_BITS + 1):
-                raise ValueError(
-                    f"{name} is {getattr(self, name)!r}; it goes from {LEAST_BITS} to {MOST_BITS}"
-                )
-        if self.level not in range(-1, 10):
-            raise ValueError(f"level is {self.level!r}; it goes from -1 to 9")
-        if self.mem_level not in range(1, 10):
-            raise ValueError(f"mem_level is {self.mem_level!r}; it goes from 1 to 9")
-        if self.threshold < 0:
-            raise ValueError(f"threshold is {self.threshold!r}; it is a number of bytes")
+            check_range(name, getattr(self, name), LEAST_BITS, MOST_BITS)
+        check_range("level", self.level, -1, 9)
+        check_range("mem_level", self.mem_level, 1, 9)
+        check_size("threshold", self.threshold, 0)
+
+
+_OFFERS = "a PerMessageDeflate, several or None"
+
+
+def offers(
+    compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None,
+) -> tuple[PerMessageDeflate, ...]:
+    """Return what a client offers, the preferred one first.
+
+    Raises:
+        TypeError: it is neither a `PerMessageDeflate`, nor several, nor None.
+    """
+    if compression is None:
+        return ()
+    if isinstance(compression, PerMessageDeflate):
+        return (compression,)
+    check_several("compression", compression, _OFFERS)
+    wishes = tuple(compression)
+    for wish in wishes:
+        check("compression", wish, PerMessageDeflate, _OFFERS)
+    return wishes
 
 
 @dataclass(slots=True, frozen=True)

@@ -18,6 +18,7 @@ from enum import IntEnum
 from operator import index
 from typing import Final, NamedTuple
 
+from .arguments import check_int, wrong
 from .errors import (
     CloseFrameError,
     ControlFrameError,
@@ -84,6 +85,7 @@ def close_code_meaning(code: int) -> str:
 
     RFC 6455 §7.4.
     """
+    check_int("code", code)
     for known, meaning in CLOSE_CODE_MEANINGS.items():
         if code == known:
             return meaning
@@ -255,10 +257,13 @@ def encode_close(code: int | None, reason: str = "") -> bytes:
             raise InvalidValueError("a close reason needs a close code")
         return b""
     try:
-        text = reason.encode()
         allowed = may_be_sent(index(code))
-    except (AttributeError, TypeError):
-        raise TypeError("a close code is an int, and a close reason a str") from None
+    except TypeError:
+        raise wrong("code", "an int or None", code) from None
+    try:
+        text = reason.encode()
+    except AttributeError:
+        raise wrong("reason", "a str", reason) from None
     except UnicodeEncodeError:
         raise InvalidValueError("close reason has a lone surrogate, which UTF-8 cannot carry") from None
     if not allowed:

@@ -12,11 +12,13 @@ import re
 from collections.abc import Sequence
 from hashlib import sha1
 
+from .arguments import check_int, check_names, check_text
 from .errors import HandshakeError, InvalidValueError
 from .events import Request, Response
 from .extensions import FIELD as EXTENSIONS
 from .extensions import Agreement, PerMessageDeflate, check_answer, choose, offer
 from .headers import Headers, HeadersLike, field_fault, is_token, lists_token
+from .messages import EITHER, as_bytes
 from .uri import URI
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -241,11 +243,12 @@ def reject_response(
 
     RFC 6455 §4.2.2; RFC 9110 §15; RFC 9112 §7.1.
     """
+    check_int("status", status)
     if status not in range(200, 600):
         raise InvalidValueError(f"status {status} cannot answer; use 200-599")
     if request.protocol is not None and status < 300:
         raise InvalidValueError(f"status {status} accepts an extended CONNECT instead of rejecting it")
-    octets = body.encode("utf-8", "replace") if isinstance(body, str) else body
+    octets = encode_body(body, "body")
     if status in (204, 304) and (octets or chunked):
         raise InvalidValueError(f"a response with status {status} has no body")
     if chunked and (request.http_version != "1.1" or request.method == "HEAD"):
@@ -260,6 +263,15 @@ def reject_response(
     if request.protocol is None:
         fields.append(("Connection", "close"))
     return Response(status, Headers(fields), b"" if request.method == "HEAD" else octets)
+
+
+def encode_body(body: str | bytes, name: str) -> bytes:
+    """Return the octets of a body, or a piece of one; a `str` is sent in UTF-8.
+
+    Raises:
+        TypeError: it is none; `name` is what the error calls it.
+    """
+    return body.encode("utf-8", "replace") if isinstance(body, str) else as_bytes(body, name, EITHER)
 
 
 def refusal(request: Request, error: HandshakeError) -> Response:
@@ -306,8 +318,8 @@ def build_request(
 
     RFC 6455 §4.1; RFC 8441 §5.
     """
-    if isinstance(subprotocols, str):
-        raise TypeError("subprotocols are a list, not a str")
+    check_text("origin", origin)
+    check_names("subprotocols", subprotocols)
     if len(set(subprotocols)) < len(subprotocols) or not all(map(is_token, subprotocols)):
         raise InvalidValueError("subprotocols must be different tokens")
     if not _TARGET.fullmatch(uri.target):

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from .arguments import check_several, wrong
+
 HeadersLike: TypeAlias = "Mapping[str, str] | Iterable[tuple[str, str]]"
 
 TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -25,12 +27,18 @@ class Headers(tuple[tuple[str, str], ...]):
     __slots__ = ()
 
     def __new__(cls, fields: HeadersLike = ()) -> Headers:
-        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        check_several("headers", fields, "a mapping, or pairs of name and value")
         checked = []
-        for name, value in pairs:
+        for field in fields.items() if isinstance(fields, Mapping) else fields:
+            try:
+                name, value = field
+            except (TypeError, ValueError):
+                raise wrong("each of headers", "a pair of name and value", field) from None
+            if isinstance(field, (str, bytes)):
+                raise wrong("each of headers", "a pair of name and value", field)
             for text in (name, value):
-                if not issubclass(type(text), str):
-                    raise TypeError(f"header names and values are str, not {type(text).__name__}")
+                if not isinstance(text, str):
+                    raise wrong("names and values of headers", "str", text)
             checked.append((name, value))
         return super().__new__(cls, checked)
 

@@ -15,6 +15,7 @@ from sys import intern
 
 import h11
 
+from .banners import EXCERPT, HTTP, is_http
 from .errors import HandshakeError
 from .events import Request, Response
 from .headers import TOKEN, Headers
@@ -50,12 +51,17 @@ class HeadReader:
     """Collect bytes up to the empty line, with the limits and the rules that hold for every head.
 
     Several heads, a response behind interim ones, share the limit of one.
+
+    Args:
+        limits: how large it may be.
+        answers: it is a server's, who may speak something else than HTTP.
     """
 
-    __slots__ = ("_data", "_limits", "_room")
+    __slots__ = ("_answers", "_data", "_limits", "_room")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, answers: bool = False) -> None:
         self._limits = limits
+        self._answers = answers
         self._room = limits.max_header_size
         self._data = bytearray()
 
@@ -76,13 +82,17 @@ class HeadReader:
             The head with its empty line, and the bytes behind it; None as long as it is incomplete.
 
         Raises:
-            HandshakeError: the head is too large (431), or malformed (400).
+            HandshakeError: the head is too large (431), or malformed (400); what is no HTTP from the first
+                bytes on has an excerpt.
 
         RFC 9112 §2.2, §5; RFC 6585 §5.
         """
         known = len(self._data)
         # One byte more than there is room for, to see that it is too much.
         self._data += data[: self._room + 1 - known]
+        # Who speaks something else may do so for ever, and never end a head.
+        if known < len(HTTP) and self._answers and not is_http(self._data[: len(HTTP)]):
+            raise HandshakeError("the server does not speak HTTP", excerpt=bytes(self._data[:EXCERPT]))
         end = self._data.find(_END, max(0, known - len(_END) + 1))
         size = len(self._data) if end < 0 else end + len(_END)
         # The fault that shows first counts, so that any split of the bytes gives the same answer. The search
@@ -239,7 +249,7 @@ class ResponseReader:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._head = HeadReader(limits)
+        self._head = HeadReader(limits, answers=True)
         self._made: h11.Connection | None = None
         self._response: Response | None = None
         self._body = bytearray()

@@ -105,7 +105,7 @@ class Incoming(Outgoing):
         self._frames = new_reader(self._run_limit, not masks)
         self._inflater: Inflater | None = None
         # Bytes that were received and not yet looked at: `_buffer[_at:]`.
-        self._buffer = trailing_data
+        self._buffer = as_bytes(trailing_data, "trailing_data")
         self._at = 0
         # The data frame that is arriving, and how much of its payload is still to come.
         self._header: FrameHeader | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from .arguments import check_seconds, check_size
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -37,12 +38,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("max_message_size", "max_frame_size"):
-            size = getattr(self, name)
-            if size is not None and size < 0:
-                raise ValueError(f"{name} is {size!r}; it must be 0 or more, or None for no limit")
+            check_size(name, getattr(self, name), 0, none="no limit")
         for name in ("max_header_size", "max_header_count", "max_body_size", "max_buffered_writes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be 1 or more")
+            check_size(name, getattr(self, name), 1)
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)
@@ -69,11 +67,7 @@ class Timeouts:
 
     def __post_init__(self) -> None:
         for name in ("open", "close", "idle", "ping_interval", "ping_timeout"):
-            seconds = getattr(self, name)
-            if seconds is not None and not 0 < seconds < math.inf:
-                raise ValueError(
-                    f"{name} is {seconds!r}; it must be more than 0 seconds, or None for no timer"
-                )
+            check_seconds(name, getattr(self, name), positive=True, none="no timer")
 
 
 DEFAULT_LIMITS = Limits()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
+from .arguments import wrong
 from .deflate import Deflater
 from .errors import InvalidValueError
 from .frames import FINAL_BINARY, FINAL_TEXT, RSV1, encode_header
@@ -11,8 +12,16 @@ from .frames import FINAL_BINARY, FINAL_TEXT, RSV1, encode_header
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 
 
-def as_bytes(data: BytesLike) -> bytes:
+# What a message may be, where it may be either.
+EITHER: Final = "a str, or bytes-like"
+
+
+def as_bytes(data: BytesLike, name: str = "data", expected: str = "bytes-like") -> bytes:
     """Return the octets of anything bytes-like; a number is refused, which `bytes` would take for a length.
+
+    Args:
+        data: the octets.
+        name, expected: what an error calls them, and what they could have been.
 
     Raises:
         TypeError: `data` is not bytes-like.
@@ -22,8 +31,7 @@ def as_bytes(data: BytesLike) -> bytes:
     try:
         return bytes(memoryview(data))
     except TypeError:
-        kind = type(data).__name__
-        raise TypeError(f"text must be a str, and binary data bytes-like; this is of type {kind}") from None
+        raise wrong(name, expected, data) from None
 
 
 def encode_text(text: str) -> bytes:
@@ -38,7 +46,7 @@ def encode_text(text: str) -> bytes:
     try:
         return text.encode()
     except AttributeError:
-        raise TypeError(f"text must be a str, not {type(text).__name__}") from None
+        raise wrong("text", "a str", text) from None
     except UnicodeEncodeError as error:
         raise InvalidValueError(f"text cannot be encoded as UTF-8: {error.reason}") from None
 
@@ -75,7 +83,9 @@ class PreparedMessage:
         """
         text = isinstance(message, str)
         self.first = FINAL_TEXT if text else FINAL_BINARY
-        self.payload = encode_text(message) if isinstance(message, str) else as_bytes(message)
+        self.payload = (
+            encode_text(message) if isinstance(message, str) else as_bytes(message, "message", EITHER)
+        )
         self._deflated: dict[tuple[int, int, int], bytes] = {}
         self._frames: dict[tuple[int, int, int], bytes] = {}
         # The uncompressed frame, empty until a server has asked for it.

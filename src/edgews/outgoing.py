@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .arguments import check_flag, wrong
 from .backend import build_masked
 from .closing import Closing
 from .errors import InvalidValueError, StateError
@@ -17,7 +18,7 @@ from .frames import (
     encode_header,
 )
 from .masking import new_key
-from .messages import BytesLike, PreparedMessage, as_bytes, check_utf8, encode_text
+from .messages import EITHER, BytesLike, PreparedMessage, as_bytes, check_utf8, encode_text
 from .states import may_send_control
 
 _CONTINUATION = int(Opcode.CONTINUATION)
@@ -52,7 +53,7 @@ class Outgoing(Closing):
         if isinstance(message, str):
             return self._send_message(FINAL_TEXT, encode_text(message), compress)
         if type(message) is not bytes:
-            message = as_bytes(message)
+            message = as_bytes(message, "message", EITHER)
         return self._send_message(FINAL_BINARY, message, compress)
 
     def send_text(self, text: str, *, compress: bool | None = None) -> bytes:
@@ -80,7 +81,7 @@ class Outgoing(Closing):
             Automatic replies and the frame's header; the payload.
         """
         first = FINAL_TEXT if isinstance(message, str) else FINAL_BINARY
-        payload = encode_text(message) if isinstance(message, str) else as_bytes(message)
+        payload = encode_text(message) if isinstance(message, str) else as_bytes(message, "message", EITHER)
         if not self._ready:
             self._check_new_message()
         if self._masks or (self._deflater is not None and self._wants_compression(payload, compress)):
@@ -101,7 +102,7 @@ class Outgoing(Closing):
             self.bytes_sent += len(frame)
             return frame
         if not isinstance(message, PreparedMessage):
-            raise TypeError(f"message must be a PreparedMessage, not {type(message).__name__}")
+            raise wrong("message", "a PreparedMessage", message)
         self._check_new_message()
         deflater = self._deflater
         if deflater is not None and not self._wants_compression(message.payload, compress):
@@ -133,7 +134,7 @@ class Outgoing(Closing):
         RFC 6455 §5.4; RFC 7692 §6.1.
         """
         text = isinstance(data, str)
-        payload = encode_text(data) if isinstance(data, str) else as_bytes(data)
+        payload = encode_text(data) if isinstance(data, str) else as_bytes(data, expected=EITHER)
         if not self._sending:
             self._check_new_message()
             compressed = self._deflater is not None and compress is not False
@@ -175,7 +176,10 @@ class Outgoing(Closing):
         return self._out(self._frame(first, payload))
 
     def _wants_compression(self, payload: bytes, compress: bool | None) -> bool:
-        return len(payload) >= self._deflate_from if compress is None else compress
+        if compress is None:
+            return len(payload) >= self._deflate_from
+        check_flag("compress", compress)
+        return compress
 
     # Control frames
 

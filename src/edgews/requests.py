@@ -6,13 +6,15 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, TypedDict
 
 from . import __version__
+from .arguments import check, check_names, check_size, check_text
 from .client import ClientConnection
 from .errors import InvalidValueError
 from .events import Delivery
-from .extensions import PerMessageDeflate
+from .extensions import PerMessageDeflate, offers
 from .headers import Headers, HeadersLike, is_token
 from .limits import Limits, Timeouts
 from .uri import URI
@@ -83,8 +85,14 @@ class ClientOptions:
     timeouts: Timeouts
 
     def __post_init__(self) -> None:
-        if self.redirects < 0:
-            raise ValueError(f"redirects is {self.redirects!r}; it must be 0 or more")
+        check_size("redirects", self.redirects, 0)
+        check_text("origin", self.origin)
+        check_names("subprotocols", self.subprotocols)
+        _check_cookies(self.cookies)
+        offers(self.compression)
+        check("delivery", self.delivery, Delivery, "a Delivery")
+        check("limits", self.limits, Limits, "a Limits")
+        check("timeouts", self.timeouts, Timeouts, "a Timeouts")
         # An iterator of fields would be used up by the first request.
         object.__setattr__(self, "headers", Headers(self.headers))
 
@@ -124,6 +132,13 @@ class ClientOptions:
         """Return what another origin may see: no cookies, and no field that is not known to be harmless."""
         harmless = [field for field in Headers(self.headers) if field[0].lower() in _HARMLESS]
         return replace(self, headers=harmless, cookies={})
+
+
+def _check_cookies(cookies: object) -> None:
+    check("cookies", cookies, Mapping, "a mapping of names to values")
+    assert isinstance(cookies, Mapping)
+    for text in chain(cookies.keys(), cookies.values()):
+        check("names and values of cookies", text, str, "str")
 
 
 def _cookie_field(cookies: Mapping[str, str]) -> str:

@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
+from .arguments import check, check_flag, check_names
 from .connection import Connection, Role
 from .errors import HandshakeError, InvalidValueError, StateError
 from .events import Cause, CauseKind, Delivery, Event, Request, Response, Side
 from .extensions import PerMessageDeflate
-from .handshake import UPGRADE_FIELDS, accept_response, check_request, check_target, refusal, reject_response
+from .handshake import (
+    UPGRADE_FIELDS,
+    accept_response,
+    check_request,
+    check_target,
+    encode_body,
+    refusal,
+    reject_response,
+)
 from .headers import Headers, HeadersLike
 from .http1 import RequestReader, encode_chunk, encode_response
 from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
@@ -49,10 +58,10 @@ class ServerConnection(Connection):
         compression: PerMessageDeflate | None = None,
         origins: Sequence[str | None] | None = None,
     ) -> None:
-        if isinstance(origins, str):
-            raise TypeError("origins are a list, not a str")
-        if compression is not None and not isinstance(compression, PerMessageDeflate):
-            raise TypeError(f"compression is a PerMessageDeflate or None, not {compression!r}")
+        if origins is not None:
+            check_names("origins", origins, none=True)
+        if compression is not None:
+            check("compression", compression, PerMessageDeflate, "a PerMessageDeflate or None")
         super().__init__(
             Role.SERVER,
             limits=limits,
@@ -85,6 +94,7 @@ class ServerConnection(Connection):
 
         RFC 6455 §4.2.1.
         """
+        check("request", request, Request, "a Request")
         if request.protocol is not None:
             raise InvalidValueError("an extended CONNECT is not answered in HTTP/1.1")
         if self._reader is None or self._reader.has_data or self._halves != OPEN:
@@ -144,6 +154,7 @@ class ServerConnection(Connection):
 
         RFC 6455 §4.2.2.
         """
+        check_flag("final", final)
         request = self._unanswered()
         response = reject_response(request, status, headers, body, chunked=not final)
         if request.is_upgrade:
@@ -173,11 +184,11 @@ class ServerConnection(Connection):
 
         RFC 9112 §7.1.
         """
+        octets = encode_body(data, "data")
+        check_flag("final", final)
         if not self._answering or self._halves != OPEN:
             raise StateError("there is no response whose body could go on")
-        chunk = self._out(
-            encode_chunk(data.encode("utf-8", "replace") if isinstance(data, str) else data, final)
-        )
+        chunk = self._out(encode_chunk(octets, final))
         if final:
             self._end_ours()
         return chunk

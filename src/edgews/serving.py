@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .arguments import check_callable, check_names, check_seconds, check_size, wrong
 from .events import Delivery, Request, Response
 from .extensions import PerMessageDeflate
 from .handshake import choose_subprotocol
@@ -50,10 +50,10 @@ class ServerOptions:
     max_connections: int
 
     def __post_init__(self) -> None:
-        if self.max_connections < 1:
-            raise ValueError(f"max_connections is {self.max_connections!r}; it must be 1 or more")
-        if isinstance(self.subprotocols, str):
-            raise TypeError("subprotocols are a list, not a str")
+        check_callable("process_request", self.process_request)
+        check_callable("select_subprotocol", self.select_subprotocol)
+        check_names("subprotocols", self.subprotocols)
+        check_size("max_connections", self.max_connections, 1)
         # What is wrong with the others shows here, and not when somebody comes.
         self.connection()
 
@@ -74,6 +74,17 @@ class ServerOptions:
         return choose_subprotocol(request, self.subprotocols)
 
 
+def decided(response: object) -> Response | None:
+    """Return what `process_request` has decided.
+
+    Raises:
+        TypeError: it is neither a response nor None.
+    """
+    if response is None or isinstance(response, Response):
+        return response
+    raise wrong("what process_request returns", "a Response or None", response)
+
+
 def spread(count: int, seconds: float) -> Iterator[float]:
     """Yield when to close each of `count` connections, in seconds from now, so that clients come back evenly.
 
@@ -82,6 +93,5 @@ def spread(count: int, seconds: float) -> Iterator[float]:
     Raises:
         ValueError: `seconds` is negative or no finite number.
     """
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"spread is {seconds!r}; it must be 0 seconds or more, and finite")
+    check_seconds("spread", seconds)
     return (seconds * number / count for number in range(count))

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from .attempts import passing_status
+from .banners import describe, is_http
 from .outcomes import MissingExtraError, ProxyError
 from .proxies import Proxy, ProxyKind, parse_proxy, proxy_from
 from .uri import URI
@@ -120,13 +121,16 @@ def complete(reply: bytearray, data: bytes) -> bool:
     """Put what was read behind an HTTP proxy's answer so far; say whether its head is whole.
 
     Raises:
-        ProxyError: it ends too early, is too long, or has something behind it that nobody asked for.
+        ProxyError: it ends too early, is too long, is no HTTP, or has something behind it that nobody asked
+            for.
 
     RFC 9110 §9.3.6.
     """
     if not data:
         raise ProxyError("the proxy has ended the stream instead of answering")
     reply += data
+    if not is_http(reply):
+        raise ProxyError(f"the proxy does not speak HTTP: {describe(reply)}", lasting=True)
     end = reply.find(b"\r\n\r\n") + 4
     if end < 4:
         if len(reply) > MAX_REPLY:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from .arguments import check, check_flag, check_range, check_text
 from .errors import InvalidValueError
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
@@ -40,12 +41,33 @@ class URI:
     username: str | None = None
     password: str | None = None
 
+    def __post_init__(self) -> None:
+        check_flag("secure", self.secure)
+        check("host", self.host, str, "a str")
+        check_range("port", self.port, 0, 65535)
+        check("target", self.target, str, "a str")
+        check_text("username", self.username)
+        check_text("password", self.password)
+
     @property
     def host_header(self) -> str:
         """The value of the Host field, in which a default port is left out. RFC 6455 §4.1 (4.)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = self.port == _DEFAULT_PORTS["wss" if self.secure else "ws"]
         return host if default else f"{host}:{self.port}"
+
+
+def as_uri(uri: str | URI) -> URI:
+    """Return a URI that may be parsed already.
+
+    Raises:
+        TypeError: it is neither a `str` nor a `URI`.
+        InvalidValueError: it is none; the message says what is wrong.
+    """
+    if isinstance(uri, URI):
+        return uri
+    check("uri", uri, str, "a str or a URI")
+    return parse_uri(uri)
 
 
 def parse_uri(uri: str) -> URI:
@@ -56,6 +78,7 @@ def parse_uri(uri: str) -> URI:
 
     RFC 6455 §3.
     """
+    check("uri", uri, str, "a str")
     if _NOT_IN_URI.search(uri):
         raise InvalidValueError(f"URI {uri!r} has a space, a control character or a lone surrogate")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -168,8 +169,8 @@ async def test_who_has_no_time_to_close_drops() -> None:
 
 def test_a_socket_is_good_for_one_connection() -> None:
     async def main() -> None:
-        with pytest.raises(TypeError, match="good for one"):
-            async for _ in connect("ws://x/", sock=object()):  # type: ignore[arg-type]
+        with socket.socket() as sock, pytest.raises(TypeError, match="good for one"):
+            async for _ in connect("ws://x/", sock=sock):
                 pass
 
     asyncio.run(main())

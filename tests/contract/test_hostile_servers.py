@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edgews import CauseKind, PerMessageDeflate
+from edgews import CauseKind, PerMessageDeflate, Timeouts
 from edgews.handshake import accept_key
 from edgews.outcomes import InvalidHandshake
 from tests.contract.drivers import Driver
@@ -66,6 +66,30 @@ async def test_an_answer_that_opens_nothing(d: Driver, name: str) -> None:
     assert caught.value.response is None
     # Not a byte is said to such a server.
     assert rest == [b""]
+
+
+@pytest.mark.parametrize(
+    ("banner", "name"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "'SSH-2.0-OpenSSH_9.6\\r\\n', as SSH does"),
+        (b"220 mail.example ESMTP\r\n", "as SMTP or FTP does"),
+        (b"\x15\x03\x03\x00\x02\x02\x28", "as TLS does"),
+        (b"login: ", "it begins with 'login: '"),
+    ],
+)
+async def test_a_server_of_another_protocol_is_not_waited_for(d: Driver, banner: bytes, name: str) -> None:
+    def peer(raw: Raw) -> None:
+        # It speaks first, and waits.
+        raw.send(banner)
+        raw.read_until_gone()
+
+    async with raw_server(d, peer) as uri:
+        with pytest.raises(InvalidHandshake) as caught:
+            async with d.connecting(uri, timeouts=Timeouts(open=None)):
+                raise AssertionError("it is open")
+    assert caught.value.cause.kind is CauseKind.HANDSHAKE_FAILED
+    assert str(caught.value).startswith("handshake failed: the server does not speak HTTP: it begins with '")
+    assert str(caught.value).endswith(name)
 
 
 def endless(start: bytes, line: bytes) -> Callable[[Raw], None]:

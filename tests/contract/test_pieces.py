@@ -171,7 +171,7 @@ async def test_what_fails_before_the_first_piece_does_no_harm(d: Driver) -> None
         with pytest.raises(ZeroDivisionError):
             await d.send(ws, broken())
         for wrong in ({"a": 1}, 5, None, [{"a": 1}]):
-            with pytest.raises(TypeError, match="text must be a str, and binary data bytes-like"):
+            with pytest.raises(TypeError, match=r"(data|message) must be a str, or bytes-like, not"):
                 await d.send(ws, wrong)
         await d.send(ws, "fine")
         assert await d.recv(ws, PATIENCE) == "fine"

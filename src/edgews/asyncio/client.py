@@ -7,11 +7,14 @@ import socket
 import ssl as tls
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from ipaddress import ip_address
-from types import TracebackType
+from os import PathLike
+from types import NoneType, TracebackType
 from typing import Any
 
-from edgews.attempts import Attempt, Attempts
+from edgews.arguments import check
+from edgews.attempts import Attempt, Attempts, check_attempts
 from edgews.backoff import DEFAULT_BACKOFF, Backoff
+from edgews.endpoints import check_client
 from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
@@ -19,7 +22,7 @@ from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
 from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
-from edgews.uri import URI, parse_uri
+from edgews.uri import URI, as_uri
 
 from .connections import Connections
 from .dialling import dial
@@ -36,8 +39,10 @@ class connect:
 
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
-        ssl: the context for `wss://`, None for `ssl.create_default_context()`.
-        server_hostname: the name that the certificate must be made out to, None for the URI's host.
+        ssl: the context for `wss://`, None for `ssl.create_default_context()`. With `ws://` it must be None,
+            unless redirects are followed, which may lead to `wss://`.
+        server_hostname: for `wss://`, the name that the certificate must be made out to, None for the URI's
+            host.
         sock: a connected socket to use, which then belongs to the connection.
         path: of a Unix socket to connect to; the URI then only says what is asked for.
         proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); it needs
@@ -61,6 +66,7 @@ class connect:
 
     Raises:
         InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
+            TypeError, ValueError: an argument that is of a wrong kind, or of no use with the others.
         MissingExtraError: there is a proxy, and `edgews[proxy]` is not installed.
         OSError: no connection, or no trust in the server: `ssl.SSLError` and `ProxyError` are OSErrors.
         TimeoutError: no answer in time.
@@ -90,7 +96,18 @@ class connect:
         backoff: Backoff = DEFAULT_BACKOFF,
         on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
-        self._uri = parse_uri(uri) if isinstance(uri, str) else uri
+        self._uri = as_uri(uri)
+        check("sock", sock, (socket.socket, NoneType), "a socket or None")
+        check("path", path, (str, PathLike, NoneType), "a str or None")
+        check_client(
+            self._uri,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            proxy=proxy,
+            redirects=redirects,
+            streams={"sock": sock, "path": path},
+        )
+        check_attempts(backoff, on_attempt)
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._sock = sock

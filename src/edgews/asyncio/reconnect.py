@@ -56,7 +56,8 @@ class reconnect:
         **arguments: Unpack[Arguments],
     ) -> None:
         check_lasting(arguments)
-        self._connections = Connections(lambda: connect(uri, **arguments), Attempts(backoff, on_attempt))
+        opening = connect(uri, **arguments)
+        self._connections = Connections(opening._open, Attempts(backoff, on_attempt))
         self._entered = False
 
     async def __aenter__(self) -> reconnect:

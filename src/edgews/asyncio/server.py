@@ -8,14 +8,17 @@ import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence, Set
 from inspect import isawaitable, iscoroutine
-from types import TracebackType
+from os import PathLike
+from types import NoneType, TracebackType
 from typing import Any
 
+from edgews.arguments import check, check_flag, check_size, check_timeout
+from edgews.endpoints import check_server
 from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
-from edgews.serving import FAILED, TOO_MANY, ServerOptions
+from edgews.serving import FAILED, TOO_MANY, ServerOptions, decided
 from edgews.serving import spread as spread_over
 
 from .link import tls_timeouts
@@ -91,6 +94,7 @@ class Server:
             InvalidValueError: a code or reason that may not be sent.
             ValueError: a spread that is negative or no finite number.
         """
+        check_timeout(timeout)
         encode_close(code, reason)
         connections = list(self._connections)
         opened = [ws for ws in connections if ws._session.opened]
@@ -192,6 +196,7 @@ class Server:
     def _answer(self, ws: WebSocket, response: Response | None) -> bool:
         """Send the response, or open the connection; say whether it is open."""
         try:
+            response = decided(response)
             if response is not None:
                 ws._reject(response)
             elif ws._accept(self._options.choose(ws.request)):
@@ -249,6 +254,7 @@ class serve:
 
     Raises:
         OSError: it cannot listen there.
+        TypeError, ValueError: an argument that is of a wrong kind, or of no use with the others.
     """
 
     def __init__(
@@ -272,6 +278,12 @@ class serve:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_connections: int = 10_000,
     ) -> None:
+        check("sock", sock, (socket.socket, NoneType), "a socket or None")
+        check("path", path, (str, PathLike, NoneType), "a str or None")
+        check_server(handler, host, port, ssl=ssl, several=True, streams={"sock": sock, "path": path})
+        if reuse_port is not None:
+            check_flag("reuse_port", reuse_port)
+        check_size("backlog", backlog, 0)
         self._handler = handler
         self._path = path
         self._listen: dict[str, Any] = {"sock": sock, "ssl": ssl, "backlog": backlog}

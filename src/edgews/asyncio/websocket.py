@@ -24,7 +24,7 @@ from edgews.fragments import (
 )
 from edgews.frames import CloseCode
 from edgews.headers import HeadersLike
-from edgews.messages import BytesLike, PreparedMessage, as_bytes
+from edgews.messages import EITHER, BytesLike, PreparedMessage, as_bytes
 from edgews.outcomes import ConnectionClosed, parted
 from edgews.server import ServerConnection
 from edgews.states import State
@@ -222,7 +222,7 @@ class WebSocket(Link, Status):
         except TypeError:
             if not is_pieces(message):
                 # `len` says less about it.
-                as_bytes(message)  # type: ignore[arg-type]
+                as_bytes(message, "message", EITHER)  # type: ignore[arg-type]
                 raise
             await self._send_pieces(message, compress)  # type: ignore[arg-type]
             return

@@ -62,7 +62,7 @@ examples:
   edgews doctor --ray fa92758e958bfe85            what the gateway of this machine did to this request
 
 exit codes: 0 nothing is wrong (notes and warnings do not count), 1 something is, 2 wrong arguments.
-What each finding means and what to change is in docs/doctor.md.
+The page "doctor" of the documentation has all findings, with what they mean and what to change.
 """
 
 
@@ -95,7 +95,7 @@ example of a file:
   max_message_size = 65536
 
 SIGTERM and Ctrl-C close all connections with 1001 and stop, a second one stops at once. SIGHUP reads the file
-again, SIGUSR1 opens the access log again. docs/gateway.md has all keys.
+again, SIGUSR1 opens the access log again. The page "gateway" of the documentation has all keys.
 """
 
 
@@ -114,7 +114,7 @@ example of a request; only "uri" has to be there:
   edgews rules test request.json -c edgews.toml --json | jq .explanation
 
 exit codes: 0 allowed, 1 refused, 2 the request or the file of the gateway is wrong.
-docs/rules.md has all keys of a request.
+The page "rules" of the documentation has all keys of a request.
 """
 
 

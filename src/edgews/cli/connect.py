@@ -20,6 +20,7 @@ from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode, close_code_meaning
 from edgews.limits import Limits, Timeouts
 from edgews.sync import ConnectionClosed, InvalidHandshake, WebSocket, connect
+from edgews.uri import parse_uri
 
 # Nobody says when a server has answered everything. After the end of a file or pipe, and at least one message
 # behind the last line, the connection is closed when nothing has arrived for this long (seconds).
@@ -49,6 +50,8 @@ def run(
     # Without the option, what `connect` does by itself.
     further: dict[str, Any] = {} if proxy is None else {"proxy": proxy}
     try:
+        # Without TLS there is no certificate that could be checked.
+        insecure = insecure and parse_uri(uri).secure
         ws = connect(
             uri,
             ssl=unchecked() if insecure else None,

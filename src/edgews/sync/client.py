@@ -6,7 +6,10 @@ import socket
 import ssl as tls
 from collections.abc import Mapping, Sequence
 from time import monotonic
+from types import NoneType
 
+from edgews.arguments import check
+from edgews.endpoints import check_client
 from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
@@ -14,7 +17,7 @@ from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
 from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
-from edgews.uri import URI, parse_uri
+from edgews.uri import URI, as_uri
 
 from .streams import Stream, TlsStream
 from .tunnel import dial, tunnel
@@ -42,8 +45,10 @@ def connect(
 
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
-        ssl: the context for `wss://`, None for `ssl.create_default_context()`.
-        server_hostname: the name that the certificate must be made out to, None for the URI's host.
+        ssl: the context for `wss://`, None for `ssl.create_default_context()`. With `ws://` it must be None,
+            unless redirects are followed, which may lead to `wss://`.
+        server_hostname: for `wss://`, the name that the certificate must be made out to, None for the URI's
+            host.
         sock: a connected socket to use, which then belongs to the connection.
         proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); it needs
             the extra `edgews[proxy]`; True for what the environment says (`wss_proxy`, `socks_proxy`,
@@ -64,6 +69,7 @@ def connect(
 
     Raises:
         InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
+        TypeError, ValueError: an argument that is of a wrong kind, or of no use with the others.
         MissingExtraError: there is a proxy, and `edgews[proxy]` is not installed.
         OSError: no connection, or no trust in the server: `ssl.SSLError` and `ProxyError` are OSErrors.
         TimeoutError: no answer in time.
@@ -71,6 +77,16 @@ def connect(
 
     RFC 6455 §4.1.
     """
+    parsed = as_uri(uri)
+    check("sock", sock, (socket.socket, NoneType), "a socket or None")
+    check_client(
+        parsed,
+        ssl=ssl,
+        server_hostname=server_hostname,
+        proxy=proxy,
+        redirects=redirects,
+        streams={"sock": sock},
+    )
     options = ClientOptions(
         redirects=redirects,
         origin=origin,
@@ -82,7 +98,6 @@ def connect(
         limits=limits,
         timeouts=timeouts,
     )
-    parsed = parse_uri(uri) if isinstance(uri, str) else uri
     course = Course(parsed, options, monotonic(), Reach.ANYWHERE if sock is None else Reach.NOWHERE)
     while True:
         conn = course.connection()

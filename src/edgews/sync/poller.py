@@ -10,6 +10,10 @@ from contextlib import suppress
 _Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
+# Seconds. Systems take no more than a month in milliseconds, and whoever waits looks again anyway.
+_LONGEST = 86400.0
+
+
 class Poller:
     """Wait until something happens; one thread waits, any thread may wake it."""
 
@@ -40,7 +44,7 @@ class Poller:
             else:
                 self._selector.modify(self._sock, interest)
             self._interest = interest
-        for key, _ in self._selector.select(timeout):
+        for key, _ in self._selector.select(None if timeout is None else min(timeout, _LONGEST)):
             if key.fileobj is self._sleeper:
                 self._sleeper.recv(4096)
 

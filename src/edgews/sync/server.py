@@ -10,15 +10,17 @@ import threading
 from collections.abc import Callable, Sequence, Set
 from inspect import iscoroutinefunction
 from time import monotonic
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any
 
+from edgews.arguments import check, check_flag, check_timeout
+from edgews.endpoints import check_server
 from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.outcomes import ConnectionClosed
-from edgews.serving import FAILED, ServerOptions
+from edgews.serving import FAILED, ServerOptions, decided
 from edgews.serving import spread as spread_over
 
 from .condition import Condition
@@ -122,6 +124,7 @@ class Server:
             InvalidValueError: a code or reason that may not be sent.
             ValueError: a spread that is negative or no finite number.
         """
+        check_timeout(timeout)
         encode_close(code, reason)
         spread_over(0, spread)
         start = monotonic()
@@ -236,7 +239,7 @@ class Server:
             return
         try:
             decide = self._options.process_request
-            response = None if decide is None else decide(request)
+            response = decided(None if decide is None else decide(request))
             if response is not None:
                 ws._reject(response)
                 return
@@ -303,12 +306,17 @@ def serve(
 
     Raises:
         OSError: the address cannot be had.
-        TypeError: the handler is a coroutine function.
+        TypeError, ValueError: an argument that is of a wrong kind, or of no use with the others; a handler
+            that is a coroutine function.
 
     RFC 6455 §4.2.
     """
-    if iscoroutinefunction(handler):
-        raise TypeError("the handler is a coroutine function; edgews.sync calls plain ones")
+    for name, function in (("handler", handler), ("process_request", process_request)):
+        if iscoroutinefunction(function):
+            raise TypeError(f"{name} is a coroutine function; edgews.sync calls plain ones")
+    check("sock", sock, (socket.socket, NoneType), "a socket or None")
+    check_server(handler, host, port, ssl=ssl, several=False, streams={"sock": sock})
+    check_flag("reuse_port", reuse_port)
     options = ServerOptions(
         process_request=process_request,
         subprotocols=subprotocols,

@@ -10,6 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
+from edgews.arguments import check_timeout
 from edgews.broadcasting import CLOSED, SLOW, YES, Sent
 from edgews.client import ClientConnection
 from edgews.errors import StateError
@@ -108,6 +109,7 @@ class WebSocket(Pump, Status):
             TimeoutError: no message has come in time; nothing is lost.
             ConnectionClosed: the connection has ended, and there is no more to receive.
         """
+        check_timeout(timeout)
         message: str | bytes = self._take(self._session.take, timeout)
         return message
 
@@ -154,6 +156,7 @@ class WebSocket(Pump, Status):
             TimeoutError: no Pong has come in time.
             ConnectionClosed: the connection is closing or closed.
         """
+        check_timeout(timeout)
         payload = os.urandom(4)
         session = self._session
         with self._lock:
@@ -208,6 +211,7 @@ class WebSocket(Pump, Status):
         Raises:
             TimeoutError: it has not ended in time.
         """
+        check_timeout(timeout)
         if not self._join(timeout):
             raise TimeoutError(f"the connection has not ended within {timeout} s")
         assert self.closed is not None

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import trio
 
+from edgews.endpoints import check_client
 from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
@@ -16,9 +17,10 @@ from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
 from edgews.requests import ClientOptions
 from edgews.tunnels import proxy_for
-from edgews.uri import URI, parse_uri
+from edgews.uri import URI, as_uri
 
 from .blocks import leave
+from .streams import check_stream
 from .tunnel import tunnel
 from .websocket import WebSocket
 
@@ -31,8 +33,10 @@ class connect:
 
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
-        ssl: the context for `wss://`, None for `ssl.create_default_context()`.
-        server_hostname: the name that the certificate must be made out to, None for the URI's host.
+        ssl: the context for `wss://`, None for `ssl.create_default_context()`. With `ws://` it must be None,
+            unless redirects are followed, which may lead to `wss://`.
+        server_hostname: for `wss://`, the name that the certificate must be made out to, None for the URI's
+            host.
         stream: any connected byte stream to use as it is, without TLS of ours; it then belongs to the
             connection.
         proxy: the URI of a proxy (`http://`, `socks4://`, `socks4a://`, `socks5://`, `socks5h://`); it needs
@@ -53,6 +57,7 @@ class connect:
 
     Raises:
         InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
+            TypeError, ValueError: an argument that is of a wrong kind, or of no use with the others.
         MissingExtraError: there is a proxy, and `edgews[proxy]` is not installed.
         OSError: no connection, or no trust in the server: `ssl.SSLError` and `ProxyError` are OSErrors.
         TimeoutError: no answer in time.
@@ -79,7 +84,18 @@ class connect:
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        self._uri = parse_uri(uri) if isinstance(uri, str) else uri
+        self._uri = as_uri(uri)
+        if stream is not None and (ssl is not None or server_hostname is not None):
+            raise ValueError("a stream is used as it is, and ssl and server_hostname are not: leave them out")
+        check_stream(stream)
+        check_client(
+            self._uri,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            proxy=proxy,
+            redirects=redirects,
+            streams={"stream": stream},
+        )
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._stream = stream

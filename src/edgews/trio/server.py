@@ -13,12 +13,14 @@ from typing import Any
 
 import trio
 
+from edgews.arguments import check_flag, check_several, check_timeout
+from edgews.endpoints import check_server
 from edgews.events import Delivery, Request, Response
 from edgews.extensions import PerMessageDeflate
 from edgews.frames import CloseCode, encode_close
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.outcomes import ConnectionClosed, parted
-from edgews.serving import FAILED, TOO_MANY, ServerOptions
+from edgews.serving import FAILED, TOO_MANY, ServerOptions, decided
 from edgews.serving import spread as spread_over
 
 from .blocks import leave
@@ -60,6 +62,7 @@ class serve:
 
     Raises:
         OSError: it cannot listen there.
+        TypeError, ValueError: an argument that is of a wrong kind, or of no use with the others.
     """
 
     def __init__(
@@ -81,6 +84,10 @@ class serve:
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         max_connections: int = 10_000,
     ) -> None:
+        check_server(handler, host, port, ssl=ssl, several=False, streams={"listeners": listeners})
+        if listeners is not None:
+            check_several("listeners", listeners, "several listeners")
+        check_flag("reuse_port", reuse_port)
         self._handler = handler
         self._host = host
         self._port = port
@@ -142,6 +149,7 @@ class serve:
             InvalidValueError: a code or reason that may not be sent.
             ValueError: a spread that is negative or no finite number.
         """
+        check_timeout(timeout)
         encode_close(code, reason)
         opened = [ws for ws in self._connections if ws._session.opened]
         offsets = spread_over(len(opened), spread)
@@ -267,7 +275,7 @@ class serve:
             response = TOO_MANY
         elif self._options.process_request is not None:
             answer = self._options.process_request(ws.request)
-            response = await answer if isawaitable(answer) else answer
+            response = decided(await answer if isawaitable(answer) else answer)
         if response is None:
             return ws._accept(self._options.choose(ws.request))
         ws._reject(response)

@@ -7,8 +7,22 @@ from typing import Any
 
 import trio
 
+from edgews.arguments import wrong
+
 # Of a stream that is no socket's, in bytes: it takes so much or, for all that is known, nothing.
 PIECE = 4096
+
+
+def check_stream(stream: object) -> None:
+    """Make sure that `stream` is a byte stream, by inheritance or not, or None.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if stream is not None and not all(
+        callable(getattr(stream, name, None)) for name in ("send_all", "receive_some", "aclose")
+    ):
+        raise wrong("stream", "a trio.abc.Stream or None", stream)
 
 
 class PeerStalled(trio.BrokenResourceError):

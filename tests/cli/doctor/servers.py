@@ -186,6 +186,16 @@ def answering(data: bytes, *, after: bool = True) -> Peer:
     return peer
 
 
+def greeting(data: bytes) -> Peer:
+    """Return a peer that speaks first, and then waits as long as the other side does."""
+
+    def peer(raw: Raw) -> None:
+        raw.send(data)
+        raw.read_until_gone()
+
+    return peer
+
+
 def refusing(status: int, body: str = "", **fields: str) -> Peer:
     """Return a peer that answers with another status."""
     lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body)}"]

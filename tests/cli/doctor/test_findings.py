@@ -33,6 +33,7 @@ from tests.cli.doctor.servers import (
     end,
     examine,
     full_queue,
+    greeting,
     ids,
     nothing,
     once,
@@ -211,7 +212,7 @@ CASES: dict[str, Visit] = {
     "extension-wrong": scripted(switching(Sec_WebSocket_Extensions="x-webkit-deflate-frame")),
     "extension-not-chosen": scripted(conversing()),
     "tls-on-plain-port": scripted(answering(b"\x15\x03\x01\x00\x02\x02\x46")),
-    "not-http": scripted(answering(b"SSH-2.0-OpenSSH_9.2\r\n", after=False)),
+    "not-http": scripted(greeting(b"SSH-2.0-OpenSSH_9.2\r\n"), timeout=TIMEOUT),
     "answer-malformed": scripted(answering(b"HTTP/1.1 101 Switching\nUpgrade: websocket\n\n")),
     "answer-cut": scripted(lambda raw: raw.read_head()),
     "answer-timeout": scripted(hang, timeout=BRIEF),
@@ -335,6 +336,14 @@ class TestMore:
     def test_http2_frames(self, scheme: str) -> None:
         with Scripted(answering(SETTINGS), certificates.good() if scheme == "wss" else None) as server:
             assert ids(examine(server.uri(scheme)), Level.ERROR) == {"http2-only"}
+
+    @pytest.mark.parametrize("scheme", ["ws", "wss"])
+    def test_another_protocol_is_named_and_not_waited_for(self, scheme: str) -> None:
+        with Scripted(greeting(b"220 mail.example ESMTP\r\n")) as server:
+            report = examine(server.uri(scheme), timeout=TIMEOUT)
+        assert ids(report) == {"not-http"}
+        assert report.steps[-1].step is (Step.TLS if scheme == "wss" else Step.UPGRADE)
+        assert "'220 mail.example ESMTP\\r\\n', as SMTP or FTP does" in self.found(report, "not-http")
 
     def test_body_that_never_ends(self) -> None:
         def peer(raw: Raw) -> None:

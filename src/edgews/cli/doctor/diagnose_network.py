@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Final
 
+from edgews.banners import TLS, describe, is_http, speaker
 from edgews.cli.doctor.findings import Finding, Step, finding
 from edgews.cli.doctor.observed import Attempt, Certificate, Lookup, Outcome, TlsHandshake
 from edgews.cli.doctor.tables import ADVICE
@@ -105,7 +106,9 @@ def diagnose_tls(tls: TlsHandshake, host: str) -> list[Finding]:
         return [finding(ADVICE["tls-ended"], tls.detail)]
     if tls.outcome is Outcome.FAILED:
         row = reason_row(tls.reason)
-        if tls.plain.startswith(b"HTTP/1.") and row in ("tls-not-spoken", "tls-failed"):
+        if tls.plain and row in ("tls-not-spoken", "tls-failed") and speaker(tls.plain) != TLS:
+            if not is_http(tls.plain):
+                return [finding(ADVICE["not-http"], describe(tls.plain), step=Step.TLS)]
             line = tls.plain.partition(b"\r\n")[0].decode("latin-1")
             return [finding(ADVICE["tls-not-spoken"], f"a plain request there is answered with {line}")]
         return [finding(ADVICE[row], f"OpenSSL says: {tls.detail}")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from edgews.banners import HTTP_2, TLS, describe, is_http, speaker
 from edgews.cli.console import shown
 from edgews.cli.doctor.diagnose_network import reason_row, slow
 from edgews.cli.doctor.findings import Finding, Step, finding
@@ -16,8 +17,6 @@ from edgews.extensions import check_answer
 from edgews.handshake import accept_key
 from edgews.headers import lists_token
 
-# The first bytes of a TLS alert, whatever its version: RFC 8446 §5.1.
-_ALERT: Final = b"\x15\x03"
 # What servers say in a 400 to a plain request on the port for HTTPS.
 _HTTPS_PORT: Final = (b"plain http request was sent to https port", b"http request to an https server")
 _REFUSALS: Final = (400, 401, 403)
@@ -37,12 +36,13 @@ def _no_response(answer: Answer) -> Finding:
     raw = answer.raw
     if answer.error and reason_row(answer.error) != "tls-failed":
         return finding(ADVICE[reason_row(answer.error)], f"OpenSSL says: {answer.error}", step=Step.UPGRADE)
-    if raw.startswith(_ALERT):
-        return finding(ADVICE["tls-on-plain-port"], "a TLS alert came")
-    if _is_http2(raw):
-        return finding(ADVICE["http2-only"], "an HTTP/2 frame came", step=Step.UPGRADE)
-    if raw and not raw.startswith(b"HTTP/"[: len(raw)]):
-        return finding(ADVICE["not-http"], f"it begins with {shown(raw[:40].decode('latin-1'))!r}")
+    if not is_http(raw):
+        name = speaker(raw)
+        if name == TLS:
+            return finding(ADVICE["tls-on-plain-port"], "a TLS alert came")
+        if name == HTTP_2:
+            return finding(ADVICE["http2-only"], "an HTTP/2 frame came", step=Step.UPGRADE)
+        return finding(ADVICE["not-http"], describe(raw))
     if answer.fault:
         return finding(ADVICE["answer-malformed"], answer.fault)
     if answer.ending is None:
@@ -50,11 +50,6 @@ def _no_response(answer: Answer) -> Finding:
         return finding(ADVICE["answer-timeout"], f"{part} came within {answer.seconds:.1f} s")
     how = "was reset" if answer.ending.end is End.RESET else "ended"
     return finding(ADVICE["answer-cut"], f"the byte stream {how} after {len(raw)} bytes of an answer")
-
-
-def _is_http2(raw: bytes) -> bool:
-    """Say whether a frame of HTTP/2 came, SETTINGS or GOAWAY on stream 0. RFC 9113 §4.1."""
-    return len(raw) >= 9 and raw[0] == 0 and raw[3] in (0x4, 0x7) and raw[5:9] == bytes(4)
 
 
 def _server(response: Response) -> str:

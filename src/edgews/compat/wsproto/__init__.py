@@ -33,13 +33,13 @@ from edgews.limits import Limits
 from .connection import Connection, ConnectionState, ConnectionType
 from .events import Event
 from .handshake import H11Handshake
-from .installing import install
+from .installing import install as install
 from .typing import Headers
 
 # The wsproto whose API this is.
 __version__ = "1.3.2"
 
-__all__ = ["ConnectionType", "WSConnection", "install"]
+__all__ = ["ConnectionType", "WSConnection"]
 
 
 class WSConnection:

@@ -100,7 +100,7 @@ class H11Handshake:
         self._state = ConnectionState.CONNECTING
         self._connection: Connection | None = None
         self._events: deque[Event] = deque()
-        self._head = HeadReader(self._limits)
+        self._head = HeadReader(self._limits, answers=self.client)
         self._http = h11.Connection(
             h11.CLIENT if self.client else h11.SERVER, max_incomplete_event_size=self._limits.max_header_size
         )
