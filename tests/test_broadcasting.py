@@ -97,3 +97,36 @@ def test_text_without_utf8_goes_to_nobody() -> None:
     with pytest.raises(InvalidValueError):
         broadcast([receiver], "\ud800")
     assert receiver.written == b""
+
+
+def test_arguments_of_a_wrong_kind_are_named():
+    peers = [Connected(make(Role.SERVER))]
+    for slow in ("drop", None):
+        with pytest.raises(ValueError, match='slow must be "skip" or "close"'):
+            broadcast(peers, "x", slow=slow)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="connections must be several connections, not Connected"):
+        broadcast(peers[0], "x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="connections must be several connections, not int"):
+        broadcast(1, "x")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="compress must be True or False, not int"):
+        broadcast(peers, "x", compress=1)
+    assert peers[0].written == b""
+
+
+def test_what_is_no_connection_is_named_and_other_failures_are_not_hidden():
+    first = Connected(make(Role.SERVER))
+    with pytest.raises(TypeError, match="each of connections must be a connection, not int"):
+        broadcast([first, 7], "x")  # type: ignore[list-item]
+    assert first.written == b"\x81\x01x"
+
+    class Faulty(Connected):
+        def _send_prepared(self, message: PreparedMessage, compress: bool | None) -> Sent:
+            raise AttributeError("a fault of its own")
+
+    def failing():
+        raise AttributeError("nobody has come yet")
+        yield first
+
+    for connections in ([Faulty(make(Role.SERVER))], failing()):
+        with pytest.raises(AttributeError, match=r"^(a fault of its own|nobody has come yet)$"):
+            broadcast(connections, "x")

@@ -544,3 +544,9 @@ def test_the_counters_in_one_value(role: Role) -> None:
     assert (stats.bytes_received, stats.bytes_sent) == (len(read), len(written))
     assert (stats.pings_received, stats.pings_sent) == (2, 2)
     assert (stats.pongs_received, stats.pongs_sent) == (3, 1)
+
+
+@pytest.mark.parametrize("deflate", [PerMessageDeflate(), (PerMessageDeflate(),), ("x", "y")])
+def test_what_was_agreed_is_a_pair(deflate):
+    with pytest.raises(TypeError, match="deflate must be a PerMessageDeflate and an Agreement, or None"):
+        Connection(Role.SERVER, deflate=deflate)

@@ -16,6 +16,7 @@ from edgews.extensions import (
     check_answer,
     choose,
     offer,
+    offers,
     read_offers,
 )
 from edgews.headers import Headers, parse_extensions
@@ -398,3 +399,16 @@ def test_offers_that_are_none_are_left_out():
     ]
     with pytest.raises(ValueError, match="expected"):
         read_offers(field("a;;"))
+
+
+def test_offers_of_a_client():
+    one, other = PerMessageDeflate(), PLAIN
+    assert offers(None) == ()
+    assert offers(one) == (one,)
+    assert offers([one, other]) == (one, other)
+
+
+@pytest.mark.parametrize("wrong", ["deflate", True, [PLAIN, None], ["permessage-deflate"]])
+def test_what_is_no_offer_is_refused(wrong):
+    with pytest.raises(TypeError, match="compression must be a PerMessageDeflate, several or None"):
+        offers(wrong)

@@ -285,3 +285,15 @@ def test_fields_are_text(fields: object) -> None:
 def test_fields_that_a_parser_made_are_the_same(pairs: list[tuple[str, str]]) -> None:
     assert Headers.of(pairs) == Headers(pairs)
     assert type(Headers.of(pairs)) is Headers
+
+
+@pytest.mark.parametrize("field", ["ab", b"ab", 7, ("a",), ("a", "b", "c")])
+def test_each_field_is_a_pair(field):
+    with pytest.raises(TypeError, match="each of headers must be a pair of name and value"):
+        Headers([("A", "b"), field])
+
+
+@pytest.mark.parametrize("field", [(b"a", "b"), ("a", None)])
+def test_names_and_values_are_text(field):
+    with pytest.raises(TypeError, match="names and values of headers must be str"):
+        Headers([field])

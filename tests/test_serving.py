@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews import Delivery, Headers, Limits, PerMessageDeflate, Request, Timeouts
-from edgews.serving import FAILED, TOO_MANY, ServerOptions, spread
+from edgews import Delivery, Headers, Limits, PerMessageDeflate, Request, Response, Timeouts
+from edgews.serving import FAILED, TOO_MANY, ServerOptions, decided, spread
 
 from .handshakes import GOOD
 
@@ -111,3 +111,11 @@ def test_nobody_to_be_closed() -> None:
 def test_a_spread_that_is_no_time(seconds: float) -> None:
     with pytest.raises(ValueError, match="spread is"):
         spread(3, seconds)
+
+
+def test_what_process_request_may_return():
+    response = Response(204, Headers())
+    assert decided(response) is response
+    assert decided(None) is None
+    with pytest.raises(TypeError, match="what process_request returns must be a Response or None, not int"):
+        decided(204)

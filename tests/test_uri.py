@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edgews.errors import InvalidValueError
 from edgews.headers import field_fault
-from edgews.uri import URI, parse_uri
+from edgews.uri import URI, as_uri, parse_uri
 
 labels = st.from_regex(r"[a-z0-9](?:[a-z0-9_-]{0,6}[a-z0-9])?", fullmatch=True)
 hosts = (
@@ -178,3 +178,12 @@ def test_a_uri_is_a_value():
     assert hash(uri) == hash(parse_uri("WS://A:80/"))
     with pytest.raises(dataclasses.FrozenInstanceError):
         uri.host = "b"
+
+
+def test_a_uri_may_be_parsed_already():
+    uri = parse_uri("ws://example.com/")
+    assert as_uri(uri) is uri
+    assert as_uri("ws://example.com/") == uri
+    for wrong in (None, b"ws://example.com/"):
+        with pytest.raises(TypeError, match="uri must be a str or a URI"):
+            as_uri(wrong)  # type: ignore[arg-type]

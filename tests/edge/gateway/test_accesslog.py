@@ -73,7 +73,9 @@ def test_a_line_of_json_for_each_record():
     first, second, rest = stream.getvalue().split("\n")
     assert (json.loads(first), json.loads(second), rest) == ({"a": "b\n\u2028\x1b"}, {"c": 1}, "")
     assert first.isascii()
+    assert log.on
     other = accesslog.AccessLog(None)
+    assert not other.on
     other.write({"a": 1})
     assert stream.getvalue().count("\n") == 2
     other.use(stream)
