@@ -37,6 +37,18 @@ async def edgews_await(sock: socket.socket) -> None:
     await serve(echo, sock=sock)
 
 
+async def edgews_await_let_go(sock: socket.socket) -> None:
+    """As `edgews_await`, except that no connection keeps its last message until the next one comes."""
+    from edgews.asyncio import WebSocket, serve
+
+    async def echo(ws: WebSocket) -> None:
+        async for message in ws:
+            await ws.send(message)
+            del message
+
+    await serve(echo, sock=sock)
+
+
 async def edgews_callbacks(sock: socket.socket) -> None:
     from edgews import ServerConnection
     from edgews.asyncio import WebSocketProtocol
@@ -162,6 +174,7 @@ _running: set[asyncio.Task[None]] = set()
 SERVERS: dict[str, Callable[[socket.socket], Awaitable[None]]] = {
     "edgews callbacks": edgews_callbacks,
     "edgews async for": edgews_await,
+    "edgews async for, let go": edgews_await_let_go,
     "picows": picows,
     "aiohttp": aiohttp,
     "websockets": websockets,

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Final
 
 from .client import ClientConnection
+from .errors import StateError
 from .events import Accepted, Disconnected, Event, Fragment, Pong, Rejected, Request, Response
 from .headers import HeadersLike
 from .messages import BytesLike
@@ -238,8 +239,13 @@ class Session:
         """Return a Ping to write; `pings` says later whether it was answered.
 
         Raises:
-            StateError, InvalidValueError: as `Connection.send_ping`.
+            StateError: not open, or already closing. The engine would send one behind our Close, but a peer
+                that has ended its stream by then answers that with a reset, which its own Close may not
+                survive.
+            InvalidValueError: more than 125 bytes.
         """
+        if self.conn.state is not State.OPEN:
+            raise StateError("cannot send a Ping: the connection is not open")
         frame = self.conn.send_ping(payload)
         self.pings[payload] = False
         # Whoever waits for a Pong has nothing to answer.

@@ -182,6 +182,11 @@ class TlsStream(Stream):
         return bool(self._records)
 
     def read(self) -> bytes | None:
+        if self._notified:
+            # OpenSSL would take it for an error. Nobody wants it any more, but unread it would turn our end
+            # into a reset, which what we have said last may not survive.
+            data = super().read()
+            return None if data else data
         while True:
             try:
                 if not self._shaken:
