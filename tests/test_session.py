@@ -390,6 +390,16 @@ def test_a_ping_and_its_answer(role: Role) -> None:
 
 
 @both_roles
+def test_nothing_is_sent_behind_a_close(role: Role) -> None:
+    near, far = opened(role)
+    far.session.receive_data(near.session.conn.send_close())
+    for session in (near.session, far.session):
+        with pytest.raises(StateError):
+            session.send_ping(b"late")
+        assert session.pings == {}
+
+
+@both_roles
 def test_a_pong_answers_the_pings_before_its_own_as_well(role: Role) -> None:
     near, _ = opened(role)
     for payload in (b"a", b"b", b"c"):

@@ -135,13 +135,3 @@ def test_the_end_instead_of_a_pong(role: Role) -> None:
     (look,) = near.changes()
     assert look["closed"] is not None
     assert look["pings"] == near.session.pings == {b"mine": False}
-
-
-@both_roles
-def test_nothing_is_sent_behind_a_close(role: Role) -> None:
-    near, far = opened(role)
-    far.session.receive_data(near.session.conn.send_close())
-    for session in (near.session, far.session):
-        with pytest.raises(StateError):
-            session.send_ping(b"late")
-        assert session.pings == {}
