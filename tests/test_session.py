@@ -18,6 +18,7 @@ from edgews import (
     Role,
     ServerConnection,
     State,
+    StateError,
     Timeouts,
     Transport,
 )
