@@ -37,6 +37,7 @@ INNER = {
     "edgews.edge.process.shared._SCOPES_A_CONNECTION": "what a connection needs",
     "edgews.edge.process.shared._SPARE": "when there is larger memory",
     "edgews.session._TAKEN": "when the list of messages is moved up",
+    "edgews.sync.poller._LONGEST": "whoever waits looks again anyway",
     "edgews.timers.ASAP": "stands for at once",
     "edgews.tunnels.NEVER": "stands for no timeout",
 }
