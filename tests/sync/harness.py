@@ -48,7 +48,7 @@ def until(condition: Callable[[], object]) -> None:
 @contextlib.contextmanager
 def running(handler: Callable[[WebSocket], Any], **options: Any) -> Iterator[Server]:
     options.setdefault("port", 0)
-    server = serve(handler, HOST, **options)
+    server = serve(handler, None if "sock" in options else HOST, **options)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
