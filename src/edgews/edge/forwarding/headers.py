@@ -191,19 +191,11 @@ def to_client(headers: Headers, ray_id: str, *, identity: Identity, upgrade: boo
     return Headers.of(fields)
 
 
-def strip_hop_by_hop(headers: Headers) -> Headers:
-    """Return the fields without those that end with this hop, by their own nature or by Connection.
+def _passing(headers: Headers, identity: Identity, dropped: int) -> list[tuple[str, str]]:
+    """Return the fields without those of some kinds, and without those that Connection names.
 
     RFC 9110 §7.6.1.
     """
-    return Headers.of(_passing(headers, _ANYBODY, _HOP))
-
-
-_ANYBODY = Identity()
-
-
-def _passing(headers: Headers, identity: Identity, dropped: int) -> list[tuple[str, str]]:
-    """Return the fields without those of some kinds, and without those that Connection names."""
     prefix = identity.prefix
     passing: list[tuple[str, str]] = []
     named: frozenset[str] = frozenset()
