@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgews.errors import HandshakeError
 from edgews.events import Response
 from edgews.headers import Headers
-from edgews.http1 import HeadReader, RequestReader
+from edgews.http1 import RequestReader
 from edgews.limits import Limits
 
 from . import wire
@@ -20,7 +20,6 @@ from .handshakes import (
     LIMITS,
     fastest,
     octets,
-    outcome,
     pieces,
     read_request,
     read_response,
@@ -67,15 +66,6 @@ def test_any_split_of_a_request_gives_the_same_result(data: bytes, limits: Limit
     whole = read_request([data], limits)
     assert read_request(pieces(data, cuts), limits) == whole
     assert read_request(octets(data), limits) == whole
-
-
-@given(HEADS, SMALL, CUTS)
-def test_any_split_of_a_response_head_gives_the_same_result(
-    data: bytes, limits: Limits, cuts: list[int]
-) -> None:
-    whole = outcome(HeadReader(limits).feed, [data])
-    assert outcome(HeadReader(limits).feed, pieces(data, cuts)) == whole
-    assert outcome(HeadReader(limits).feed, octets(data)) == whole
 
 
 @given(st.binary(max_size=300), CUTS)

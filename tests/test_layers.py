@@ -39,6 +39,7 @@ LAYERS: dict[str, set[str]] = {
         "closing",
         "connection",
         "handshake",
+        "heads",
         "http1",
         "incoming",
         "outgoing",

@@ -21,7 +21,8 @@ from edgews.extensions import FIELD as EXTENSIONS
 from edgews.handshake import accept_response, build_request, check_fields, check_request, check_response
 from edgews.headers import Headers as Fields
 from edgews.headers import field_fault
-from edgews.http1 import HeadReader, encode_response
+from edgews.heads import HeadReader
+from edgews.http1 import encode_response
 from edgews.limits import Limits
 from edgews.messages import as_bytes
 from edgews.uri import parse_uri
