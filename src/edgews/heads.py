@@ -32,8 +32,7 @@ _FIELD = re.compile(r"([^:]++):[ \t]*+([^\r]*+)\r\n")
 # Longer values than this (characters) are mostly somebody's own.
 _COMMON = 16
 # What is said about a body.
-_FRAMING = {"content-length", "transfer-encoding"}
-_FRAMING_SIZES = set(map(len, _FRAMING))
+_FRAMING = frozenset(("content-length", "transfer-encoding"))
 
 
 class HeadReader:
@@ -103,17 +102,18 @@ class HeadReader:
         return head, rest
 
 
-def plain_fields(block: bytes, limits: Limits) -> list[tuple[str, str]] | None:
-    """Return the fields in lines that follow the grammar; None if they are too many, or need a parser."""
+def plain_fields(block: bytes, limits: Limits) -> tuple[list[tuple[str, str]], list[str]] | None:
+    """Return the fields in lines that follow the grammar, and their names in lower case.
+
+    None stands for fields that are too many, or that need a parser.
+    """
     found = _FIELD.findall(block.decode("latin-1"))
-    if len(found) > limits.max_header_count:
+    names = [name.lower() for name, _ in found]
+    # What is said about a body needs a parser.
+    if len(found) > limits.max_header_count or not _FRAMING.isdisjoint(names):
         return None
     # Names, and values such as `websocket`, come again with each connection, and are kept once.
-    fields = [
+    return [
         (intern(name), intern(text) if len(text := value.rstrip(" \t")) <= _COMMON else text)
         for name, value in found
-    ]
-    # What is said about a body needs one.
-    if any(len(name) in _FRAMING_SIZES and name.lower() in _FRAMING for name, _ in fields):
-        return None
-    return fields
+    ], names

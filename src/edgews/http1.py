@@ -113,9 +113,12 @@ class RequestReader:
         if plain is None or plain.end() > self._limits.max_header_size:
             return None
         method, target, block = plain.groups()
-        fields = plain_fields(block, self._limits)
+        read = plain_fields(block, self._limits)
+        if read is None:
+            return None
+        fields, names = read
         # Only a parser may say what two hosts, or none, mean.
-        if fields is None or sum(len(name) == 4 and name.lower() == "host" for name, _ in fields) != 1:
+        if names.count("host") != 1:
             return None
         return Request(method.decode(), target.decode(), Headers.of(fields)), data[plain.end() :]
 
@@ -254,8 +257,8 @@ class ResponseReader:
         plain = _SWITCH.match(data)
         if plain is None or plain.end() > self._head.room:
             return None
-        fields = plain_fields(plain[1], self._limits)
-        return None if fields is None else (Response(101, Headers.of(fields)), data[plain.end() :])
+        read = plain_fields(plain[1], self._limits)
+        return None if read is None else (Response(101, Headers.of(read[0])), data[plain.end() :])
 
     def feed_body(self, data: bytes, eof: bool) -> Iterator[bytes]:
         """Yield the pieces of the body that are in the next bytes; then `complete` says if it is over.

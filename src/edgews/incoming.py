@@ -170,6 +170,11 @@ class Incoming(Outgoing):
         return self._read_lazily()
 
     @property
+    def has_data(self) -> bool:
+        """Whether bytes have come that were not looked at yet."""
+        return self._at < len(self._buffer)
+
+    @property
     def messages_received(self) -> int:
         """How many messages have come in whole."""
         return self._frames.messages

@@ -198,30 +198,32 @@ class ServerConnection(Connection):
             raise StateError("there is no request to answer")
         return self._request
 
-    def _open(self) -> Iterator[Event]:
+    def _open(self) -> tuple[Request, ...]:
         if self._halves != OPEN:
             # The handshake was refused or took too long: what still comes does not count.
-            return
+            return ()
         reader = self._reader
         data, self._buffer, self._at = self._buffer[self._at :], b"", 0
         if self._answering:
-            return
+            return ()
         if reader is None:
             # The request waits for its answer, and frames for the request.
             self._buffer = data
             if len(data) > self.limits.max_header_size and self._request is not None:
                 self._queue(self._refuse(self._request, HandshakeError("frames came too early")))
-            return
+            return ()
         try:
             complete = reader.feed(data)
         except HandshakeError as error:
             self._queue(self._refuse(_NO_REQUEST, error))
-            return
-        if complete is not None:
-            request, self._buffer = complete
-            yield from self._received(request)
+            return ()
+        if complete is None:
+            return ()
+        request, self._buffer = complete
+        return self._received(request)
 
-    def _received(self, request: Request) -> Iterator[Event]:
+    def _received(self, request: Request) -> tuple[Request, ...]:
+        """Return the request if the application has to decide about it; else it is refused."""
         self._reader = None
         upgrade = request.is_upgrade or any(
             name.lower().startswith("sec-websocket-") for name, _ in request.headers
@@ -233,9 +235,9 @@ class ServerConnection(Connection):
                 check_target(request)
         except HandshakeError as error:
             self._queue(self._refuse(request, error))
-            return
+            return ()
         self._request = request
-        yield request
+        return (request,)
 
     def _refuse(self, request: Request, error: HandshakeError) -> bytes:
         detail = f"{error}; answered with {error.status}"

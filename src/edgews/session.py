@@ -155,16 +155,13 @@ class Session:
             elif now >= self._patience:
                 self._busy = False
                 self.draw()
-        if self._judges():
-            due = self.conn.next_timeout()
-            if due is not None and due <= now:
-                events = self.conn.handle_timeout(now)
-                if self.held is not None:
-                    self._feed(events)
-                else:
-                    # The engine was asked for all it had, so there can be nothing but the end.
-                    for event in events:
-                        self._handle(event)
+        if self._judges() and (events := self.conn.handle_timeout(now)):
+            if self.held is not None:
+                self._feed(events)
+            else:
+                # The engine was asked for all it had, so there can be nothing but the end.
+                for event in events:
+                    self._handle(event)
 
     def _judges(self) -> bool:
         """Say whether the engine's timers count: a peer that is not listened to cannot show that it lives."""
@@ -264,8 +261,9 @@ class Session:
         assert isinstance(self.conn, ServerConnection)
         data = self.conn.accept(subprotocol=subprotocol, headers=headers)
         self.opened = self.conn.state is State.OPEN
-        # What came early.
-        self._feed(self.conn.receive_data(b""))
+        if self.conn.has_data:
+            # What came early.
+            self._feed(self.conn.receive_data(b""))
         return data
 
     def leave(self) -> None:

@@ -38,13 +38,10 @@ def tls_timeouts(timeouts: Timeouts) -> dict[str, float]:
 
 
 class Engine(Protocol):
-    """What a link drives: a connection, or a session around one."""
+    """What a link tells the time: a connection, or a session around one."""
 
     def handle_timeout(self, now: float) -> Any: ...
     def next_timeout(self) -> float | None: ...
-    def data_to_send(self) -> bytes: ...
-    @property
-    def transport(self) -> Transport: ...
 
 
 class Link(asyncio.Protocol):
@@ -188,31 +185,32 @@ class Link(asyncio.Protocol):
         if due == ASAP:
             self._tell_time()
             due = self._engine.next_timeout()
-        # Nothing overtakes what was put aside; the rest of this read is written as it comes.
-        self._uncork()
-        state = self._engine.transport
+        if self._corked is not None:
+            # Nothing overtakes what was put aside; the rest of this read is written as it comes.
+            self._uncork()
+        conn = self._conn
+        state = conn.transport
         # As long as bytes wait, the engine keeps its replies, and answers only the last of many Pings.
         if self._drained is None or state is Transport.CLOSE:
-            self._write(self._engine.data_to_send())
+            self._write(conn.data_to_send())
         if state is Transport.CLOSE:
             self._close(transport)
-        elif state is Transport.HALF_CLOSE and self._drained is None and not self._ended:
+            return
+        if state is Transport.HALF_CLOSE and self._drained is None and not self._ended:
             self._ended = True
             try:
                 transport.write_eof()
             except OSError:
                 # The peer has reset the connection, and nobody reads who would notice.
                 transport.abort()
+                return
         self._read_on(transport)
-        if not transport.is_closing():
-            self._schedule(due)
+        self._schedule(due)
 
     def _read_on(self, transport: asyncio.Transport) -> None:
         """Let the transport read, unless what was read waits."""
-        if transport.is_closing():
-            return
         reading = self._wants_more()
-        if reading is not self._reading:
+        if reading is not self._reading and not transport.is_closing():
             self._reading = reading
             if reading:
                 transport.resume_reading()

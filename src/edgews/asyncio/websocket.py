@@ -147,15 +147,19 @@ class WebSocket(Link, Status):
 
     def _look_up(self) -> None:
         """See whether the opening handshake has come to the point at which someone has to decide."""
-        self._advance()
         session = self._session
-        if not self._asked and (
-            session.closed is not None
-            or session.opened
-            or (session.request is not None and isinstance(self._conn, ServerConnection))
-        ):
+        if not self._asked and (session.closed is not None or session.opened):
+            self._asked = True
+            self._advance()
+            self._owner.asked(self)
+            return
+        if not self._asked and session.request is not None and isinstance(self._conn, ServerConnection):
             self._asked = True
             self._owner.asked(self)
+            if session.opened:
+                # To open it was to go on.
+                return
+        self._advance()
 
     def _wants_more(self) -> bool:
         # Whatever waits to be written: two peers that both wait to be read would wait for ever.
@@ -425,11 +429,11 @@ class WebSocket(Link, Status):
         """The handler has ended, or what decided about the request."""
         error = None if task.cancelled() else task.exception()
         # The end of a connection is no failure, in a task group neither.
-        if error is None or parted(error, ConnectionClosed)[1] is None:
-            self._start_close(CloseCode.NORMAL_CLOSURE)
-        else:
+        if error is not None and parted(error, ConnectionClosed)[1] is not None:
             _log.error("the handler of a connection failed", exc_info=error)
             self._start_close(CloseCode.INTERNAL_ERROR)
+        elif self._session.closed is None:
+            self._start_close(CloseCode.NORMAL_CLOSURE)
         # What it raised leads back here.
         self._task = None
         self._owner.gone(self)
