@@ -95,7 +95,10 @@ def test_a_frame_in_two_reads(role: Role) -> None:
     for cut in range(1, len(wire)):
         conn = make(role)
         assert receive(conn, wire[:cut]) == []
+        # Of a frame whose header is there, bytes go to where they belong at once.
+        assert conn.has_data or conn.inside_frame
         assert receive(conn, wire[cut:] + wire) == ["héllo", "héllo"]
+        assert not conn.has_data
         assert receive(conn, b"") == []
 
 

@@ -27,7 +27,7 @@ from edgews.session import ANSWER_TIME, HIGH_WATER, LOW_WATER, MESSAGE_COST
 
 from . import wire
 from .engines import NO_TIMERS, ROLES, both_roles, peer_close, peer_frame, whole
-from .handshakes import HELLO_TO_SERVER, PLAIN
+from .handshakes import GOOD, HELLO_TO_SERVER, PLAIN
 from .properties.traffic import any_traffic
 
 # Everything is compressed, and the peer may use the largest window.
@@ -151,6 +151,14 @@ def test_messages_go_both_ways() -> None:
             assert other.session.take() == message
             assert not other.session.waiting
             assert other.session.take() is None
+
+
+def test_what_came_behind_the_request_is_there_once_it_is_open() -> None:
+    owner = server()
+    owner.session.receive_data(GOOD + HELLO_TO_SERVER)
+    assert not owner.session.waiting
+    owner.session.accept(None, ())
+    assert owner.session.take() == "hello"
 
 
 def test_a_plain_request_is_not_opened() -> None:
