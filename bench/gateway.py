@@ -13,14 +13,14 @@ import argparse
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
-from bench.echo.loads import Echoes
+from bench.echo.loads import Echoes, in_turn
 from bench.echo.process import Server
 
 # Payload (bytes), connections, messages in flight on each.
@@ -140,52 +140,47 @@ def measure(names: list[str], rounds: int, seconds: float, rows: list[str]) -> N
         gateways = {name: Gateway(name, origin.port, Path(folder)) for name in names}
         for title in rows:
             if title == OPENING:
-                show("opening a connection", opening(gateways, rounds), "us")
+                show("opening a connection", opening(gateways, rounds), "us", 1e6)
                 continue
             loads = {name: Echoes(gateways[name].port, *ROWS[title]) for name in names}
-            costs: dict[str, list[float]] = {name: [] for name in names}
-            for turn in range(rounds + 1):
-                for name in names:
-                    before = gateways[name].cpu()
-                    messages = loads[name].run(seconds)
-                    if turn:
-                        costs[name].append((gateways[name].cpu() - before) / messages)
+            show(TITLES[title], in_turn(gateways, rounds, partial(run, loads, seconds)), "us", 1e6)
             for load in loads.values():
                 load.end()
-            show(TITLES[title], {name: statistics.median(times) * 1e6 for name, times in costs.items()}, "us")
         sizes = {}
         for name, gateway in gateways.items():
             first = Echoes(gateway.port, 32, 50, 1)
             before = gateway.resident()
             idle = Echoes(gateway.port, 32, IDLE, 1)
-            sizes[name] = (gateway.resident() - before) / IDLE / 1024
+            sizes[name] = (gateway.resident() - before) / IDLE
             first.end()
             idle.end()
-        show("idle connection", sizes, "KiB")
+        show("idle connection", sizes, "KiB", 1 / 1024)
         for gateway in gateways.values():
             gateway.end()
     origin.end()
 
 
+def run(loads: dict[str, Echoes], seconds: float, name: str) -> int:
+    return loads[name].run(seconds)
+
+
 def opening(gateways: dict[str, Gateway], rounds: int) -> dict[str, float]:
-    """Return the CPU time of each for a connection that is opened, used once and closed, in microseconds."""
-    times: dict[str, list[float]] = {name: [] for name in gateways}
-    for turn in range(rounds + 1):
-        for name, gateway in gateways.items():
-            before = gateway.cpu()
-            for _ in range(OPENED // 50):
-                Echoes(gateway.port, 32, 50, 1).end()
-            # What is left of the connections is to be over.
-            time.sleep(0.2)
-            if turn:
-                times[name].append((gateway.cpu() - before) / OPENED * 1e6)
-    return {name: statistics.median(found) for name, found in times.items()}
+    """Return the CPU seconds of each for a connection that is opened, used once and closed."""
+
+    def work(name: str) -> int:
+        for _ in range(OPENED // 50):
+            Echoes(gateways[name].port, 32, 50, 1).end()
+        # What is left of the connections is to be over.
+        time.sleep(0.2)
+        return OPENED
+
+    return in_turn(gateways, rounds, work)
 
 
-def show(title: str, figures: dict[str, float], unit: str) -> None:
+def show(title: str, figures: dict[str, float], unit: str, factor: float) -> None:
     reference = figures.get("haproxy")
     parts = [
-        f"{name} {figure:.2f} {unit}" + (f" ({figure / reference:.2f}x)" if reference else "")
+        f"{name} {figure * factor:.2f} {unit}" + (f" ({figure / reference:.2f}x)" if reference else "")
         for name, figure in figures.items()
     ]
     print(f"{title:28}" + "   ".join(parts), flush=True)

@@ -10,8 +10,10 @@ import selectors
 import socket
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
+from typing import Protocol
 
 from bench.traffic import binary, masked_frames
 
@@ -116,38 +118,56 @@ def is_frame(data: bytes) -> bool:
     return len(data) == size
 
 
+class Costly(Protocol):
+    """A process whose CPU time is known, in seconds."""
+
+    def cpu(self) -> float: ...
+
+
+def in_turn(servers: Mapping[str, Costly], rounds: int, work: Callable[[str], int]) -> dict[str, float]:
+    """Return the CPU seconds of a server for one piece of work, in the median of all rounds.
+
+    Who comes right behind whom makes a difference of a tenth, so each round has its own order, the same in
+    each run.
+
+    Args:
+        work: does something with the server of this name, and says how much.
+    """
+    costs: dict[str, list[float]] = {name: [] for name in servers}
+    # The first round warms up.
+    for turn in range(rounds + 1):
+        for name in Random(turn).sample(list(servers), len(servers)):
+            before = servers[name].cpu()
+            done = work(name)
+            if turn:
+                costs[name].append((servers[name].cpu() - before) / done)
+    return {name: statistics.median(times) for name, times in costs.items()}
+
+
 def echoes(names: Sequence[str], pace: Pace, size: int, connections: int, flight: int) -> dict[str, float]:
     """Return the CPU seconds of one message, there and back."""
     servers = {name: Server(name) for name in names}
     loads = {name: Echoes(server.port, size, connections, flight) for name, server in servers.items()}
-    costs: dict[str, list[float]] = {name: [] for name in names}
-    # The first round warms up.
-    for turn in range(pace.rounds + 1):
-        for name in names:
-            before = servers[name].cpu()
-            messages = loads[name].run(pace.seconds)
-            if turn:
-                costs[name].append((servers[name].cpu() - before) / messages)
+    costs = in_turn(servers, pace.rounds, lambda name: loads[name].run(pace.seconds))
     for name in names:
         loads[name].end()
         servers[name].end()
-    return {name: statistics.median(times) for name, times in costs.items()}
+    return costs
 
 
 def handshakes(names: Sequence[str], pace: Pace) -> dict[str, float]:
     """Return the CPU seconds of an opening handshake, its TCP connection and its end."""
     servers = {name: Server(name) for name in names}
-    costs: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(pace.rounds + 1):
-        for name, server in servers.items():
-            before = server.cpu()
-            for _ in range(HANDSHAKES):
-                opened(server.port).close()
-            if turn:
-                costs[name].append((server.cpu() - before) / HANDSHAKES)
+
+    def work(name: str) -> int:
+        for _ in range(HANDSHAKES):
+            opened(servers[name].port).close()
+        return HANDSHAKES
+
+    costs = in_turn(servers, pace.rounds, work)
     for server in servers.values():
         server.end()
-    return {name: statistics.median(times) for name, times in costs.items()}
+    return costs
 
 
 def idle(names: Sequence[str], pace: Pace) -> dict[str, float]:
@@ -171,14 +191,13 @@ def broadcasts(names: Sequence[str], pace: Pace, compressed: bool) -> dict[str, 
     kind = "compressed" if compressed else "plain"
     servers = {name: Server(name, "bench.echo.broadcasting", [kind]) for name in names}
     audiences = {name: Audience(server.port, compressed) for name, server in servers.items()}
-    costs: dict[str, list[float]] = {name: [] for name in names}
-    for turn in range(pace.rounds + 1):
-        for name, server in servers.items():
-            before = server.cpu()
-            audiences[name].run(BROADCASTS)
-            if turn:
-                costs[name].append((server.cpu() - before) / BROADCASTS)
+
+    def work(name: str) -> int:
+        audiences[name].run(BROADCASTS)
+        return BROADCASTS
+
+    costs = in_turn(servers, pace.rounds, work)
     for name in names:
         audiences[name].end()
         servers[name].end()
-    return {name: statistics.median(times) for name, times in costs.items()}
+    return costs
