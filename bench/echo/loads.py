@@ -21,6 +21,8 @@ from .process import Server, opened
 
 # A client that waits this long (seconds) waits for ever.
 PATIENCE = 20.0
+# The servers send Pings that often (seconds).
+HEARTBEAT = 20.0
 
 IDLE = 2000
 FIRST = 100
@@ -42,10 +44,22 @@ class Echoes:
     """Connections that keep so many messages of this size in flight."""
 
     def __init__(self, port: int, size: int, connections: int, flight: int) -> None:
+        self._port = port
         self._frame = masked_frames([binary(size)]) * flight
         self._answer = flight * (size + (2 if size < 126 else 4 if size < 65536 else 10))
         self._flight = flight
-        self._socks = [opened(port) for _ in range(connections)]
+        self._socks: list[socket.socket] = []
+        self._connect(connections)
+
+    def _connect(self, count: int) -> None:
+        self._socks = [opened(self._port) for _ in range(count)]
+        self._since = time.monotonic()
+
+    def renew(self) -> None:
+        """Connect anew in time before the servers' Pings, which would be taken for answers."""
+        if time.monotonic() > self._since + HEARTBEAT / 2:
+            self.end()
+            self._connect(len(self._socks))
 
     def run(self, seconds: float) -> int:
         """Send and receive for so long; return how many messages came back."""
@@ -124,7 +138,12 @@ class Costly(Protocol):
     def cpu(self) -> float: ...
 
 
-def in_turn(servers: Mapping[str, Costly], rounds: int, work: Callable[[str], int]) -> dict[str, float]:
+def in_turn(
+    servers: Mapping[str, Costly],
+    rounds: int,
+    work: Callable[[str], int],
+    prepare: Callable[[str], object] = len,
+) -> dict[str, float]:
     """Return the CPU seconds of a server for one piece of work, in the median of all rounds.
 
     Who comes right behind whom makes a difference of a tenth, so each round has its own order, the same in
@@ -132,11 +151,13 @@ def in_turn(servers: Mapping[str, Costly], rounds: int, work: Callable[[str], in
 
     Args:
         work: does something with the server of this name, and says how much.
+        prepare: is called before, and does not count.
     """
     costs: dict[str, list[float]] = {name: [] for name in servers}
     # The first round warms up.
     for turn in range(rounds + 1):
         for name in Random(turn).sample(list(servers), len(servers)):
+            prepare(name)
             before = servers[name].cpu()
             done = work(name)
             if turn:
@@ -148,7 +169,12 @@ def echoes(names: Sequence[str], pace: Pace, size: int, connections: int, flight
     """Return the CPU seconds of one message, there and back."""
     servers = {name: Server(name) for name in names}
     loads = {name: Echoes(server.port, size, connections, flight) for name, server in servers.items()}
-    costs = in_turn(servers, pace.rounds, lambda name: loads[name].run(pace.seconds))
+    costs = in_turn(
+        servers,
+        pace.rounds,
+        lambda name: loads[name].run(pace.seconds),
+        lambda name: loads[name].renew(),
+    )
     for name in names:
         loads[name].end()
         servers[name].end()
