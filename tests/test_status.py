@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from edgews import Role
+from edgews import ClientConnection, Role
 from edgews.status import Status
 
 from . import wire
-from .engines import both_roles, end, peer_close, peer_frame, whole
-from .test_session import Owner, opened
+from .engines import both_roles, peer_close, peer_frame, whole
+from .test_session import Owner, opened, server
 
 
 class Asked(Status):
@@ -64,4 +64,23 @@ def test_the_end(role: Role) -> None:
     status = Asked(near)
     assert status.closed is not None
     assert status.closed.code == 4000
-    assert end is not None
+
+
+@both_roles
+def test_a_line_for_a_log(role: Role) -> None:
+    near, far = opened(role)
+    status = Asked(near)
+    assert repr(status) == f"<Asked: {role.value} of /chat, open>"
+    near.session.receive_data(peer_close(role, 4000))
+    near.session.receive_eof()
+    assert repr(status) == f"<Asked: {role.value} of /chat, closed with 4000>"
+    far.session.conn.send_close()
+    assert repr(Asked(far)).endswith(" of /chat, closing>")
+
+
+def test_a_line_for_a_log_has_no_secret_and_no_end_of_its_own() -> None:
+    assert repr(Asked(server())) == "<Asked: server, connecting>"
+    asking = Owner(ClientConnection("ws://user:secret@example.com/room?token=secret"))
+    assert repr(Asked(asking)) == "<Asked: client of /room, connecting>"
+    long = Owner(ClientConnection("ws://example.com/" + "x" * 5000))
+    assert repr(Asked(long)) == f"<Asked: client of /{'x' * 59}..., connecting>"

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from .client import ClientConnection
 from .connection import Statistics
 from .events import Disconnected, Request, Response
 from .server import ServerConnection
 from .session import Session
+
+# So much of a path is shown (characters).
+_SHOWN: Final = 60
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= _SHOWN else f"{path[:_SHOWN]}..."
 
 
 class Status:
@@ -16,6 +25,15 @@ class Status:
 
     _conn: ServerConnection | ClientConnection
     _session: Session
+
+    def __repr__(self) -> str:
+        # For logs: the side, the path without its query, which may be secret, and how it stands.
+        side = "client" if isinstance(self._conn, ClientConnection) else "server"
+        request = self._session.request
+        path = "" if request is None else f" of {_short(request.path)}"
+        end = self._session.closed
+        stands = self._conn.state.value if end is None else f"closed with {end.code}"
+        return f"<{type(self).__name__}: {side}{path}, {stands}>"
 
     @property
     def request(self) -> Request:
