@@ -12,6 +12,7 @@ It ends by itself: each step has its time, and the attackers end with their stan
 from __future__ import annotations
 
 import argparse
+import signal
 import socket
 import statistics
 import subprocess
@@ -131,6 +132,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.attack:
         return attack(options.attack, options.port, options.rate)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     origin = Server("edgews callbacks")
     with tempfile.TemporaryDirectory() as folder:
         gateway = Gateway("edgews", origin.port, Path(folder))

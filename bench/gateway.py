@@ -10,8 +10,10 @@ ours on a route whose messages are inspected.
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -109,6 +111,8 @@ class Gateway:
             file.write_text(EDGEWS.format(port=self.port, origin=origin, inspect=inspect))
             command = [sys.executable, "-m", "edgews", "serve", "-c", str(file)]
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        # Whatever becomes of the measurement.
+        atexit.register(self.end)
         end = time.monotonic() + 10
         while True:
             try:
@@ -192,6 +196,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="of a round (default: %(default)s)")
     parser.add_argument("--row", choices=[*ROWS, OPENING], help="only this one")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     for name in PEERS:
         if shutil.which(name) is None:
             print(f"without {name}: it is not installed", flush=True)
