@@ -24,9 +24,9 @@ ADDRESS = re.compile(r"\b(?:ws|http)://([^/\s]+)")
 TRY = """
 Try it        http://{gateway}/
 See it live   http://{admin}/
-Trip a rule   edgews connect ws://{gateway}/admin
-Trip a limit  open more than ten connections within ten seconds
-Ask why       edgews doctor --ray RAY --admin http://{admin}
+Trip a rule   {edgews} connect ws://{gateway}/admin
+Trip a limit  for n in $(seq 15); do {edgews} connect ws://{gateway}/ </dev/null; done
+Ask why       {edgews} doctor --ray RAY --admin http://{admin}
               RAY stands in each refusal, in the log below, and on the page.
 """
 
@@ -53,13 +53,21 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]
         try:
             yield process, said
         finally:
-            process.send_signal(signal.SIGINT)
+            # Not SIGINT: a shell script has what it starts in the background ignore it.
+            process.terminate()
             process.stdout.read()
 
 
 def addresses(said: list[str]) -> list[str]:
     """Return host and port of each address in what a command says."""
     return [found[1] for line in said if (found := ADDRESS.search(line))]
+
+
+def command() -> str:
+    """Return how to call edgews from here: it need not be where the shell looks for commands."""
+    with contextlib.suppress(ValueError):
+        return str(Path(sys.executable).with_name("edgews").relative_to(Path.cwd()))
+    return str(Path(sys.executable).with_name("edgews"))
 
 
 def main() -> int:
@@ -81,10 +89,10 @@ def main() -> int:
         config.write_text(text, "utf-8")
         with running("serve", "-c", str(config)) as (gateway, said):
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda number, frame: gateway.send_signal(number))
+                signal.signal(number, lambda number, frame: gateway.terminate())
             sys.stdout.writelines(said)
             if found := addresses(said):
-                print(TRY.format(gateway=found[0], admin=found[-1]), flush=True)
+                print(TRY.format(edgews=command(), gateway=found[0], admin=found[-1]), flush=True)
             assert gateway.stdout is not None
             for line in gateway.stdout:
                 print(line, end="", flush=True)

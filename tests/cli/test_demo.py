@@ -37,8 +37,12 @@ def upgrade(place: str, path: str = "/") -> bytes:
 
 
 def test_the_demo():
+    # As a script has it that starts it in the background: Ctrl-C is not for it, nor for what it starts.
+    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     with subprocess.Popen(
-        [sys.executable, str(PROGRAM), "--port", "0", "--admin-port", "0"], stdout=subprocess.PIPE, text=True
+        [*in_background, sys.executable, str(PROGRAM), "--port", "0", "--admin-port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         said = ""
@@ -48,6 +52,7 @@ def test_the_demo():
             said += line
         gateway = re.search(r"Try it +http://(\S+)/", said)[1]
         admin = re.search(r"See it live +http://(\S+)/", said)[1]
+        assert Path(re.search(r"Trip a rule +(\S+)", said)[1]).exists()
         assert get(gateway, "/")[0] == 200
         assert get(admin, "/")[0] == 200
         assert upgrade(gateway, "/admin") == b"HTTP/1.1 403 Forbidden"
