@@ -49,6 +49,7 @@ _what = st.one_of(
     ),
     st.tuples(st.just("flow"), st.tuples(routes, traffics)),
     st.tuples(st.just("ponged"), st.tuples(st.sampled_from(("client", "origin")), _times(1000))),
+    st.tuples(st.just("unlogged"), st.just(())),
     st.tuples(st.just("unreachable"), st.tuples(st.just("ws://o"), st.just("origin refused"))),
     st.tuples(st.just("abandoned"), st.just(())),
     st.tuples(st.just("dropped"), st.tuples(st.sampled_from(("TLS", "request")), st.just("too late"))),

@@ -38,6 +38,7 @@ def test_what_happens_is_counted(happened: list[Happening]) -> None:
     assert total(counters["plain_requests"], "2xx") == sum(
         values[1] in (200, 204) for values in times.get("answered", ())
     )
+    assert total(counters["log_lines_lost"]) == len(times.get("unlogged", ()))
     assert total(counters["origin_failures"]) == len(times.get("unreachable", ()))
     assert total(counters["connections_ended"], "client") == sum(
         values[1] == "client" for values in times.get("ended", ())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 from dataclasses import replace
@@ -8,6 +9,7 @@ from edgews.edge.gateway import accesslog
 from edgews.edge.gateway.accesslog import Subject
 from edgews.edge.relay.frames import scanned
 from tests import wire
+from tests.edge.harness import Origin, running, tunnel
 
 ABOUT = Subject(ray="r", client="192.0.2.1", host="example.com", target="/x", route="chat", origin="o")
 COMMON = {
@@ -83,9 +85,48 @@ def test_a_line_of_json_for_each_record():
     assert stream.getvalue().count("\n") == 3
 
 
-def test_a_log_that_cannot_be_written_does_not_matter():
+class Disk(io.StringIO):
+    """A stream that is full for a time."""
+
+    full = False
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(text)
+
+
+def test_a_disk_that_is_full_for_a_time(caplog):
+    disk = Disk()
+    log = accesslog.AccessLog(disk)
+    lost = []
+    for number in range(6):
+        disk.full = number in (1, 2)
+        lost.append(log.write({"number": number}))
+    assert lost == [False, True, True, False, False, False]
+    assert [json.loads(line)["number"] for line in disk.getvalue().splitlines()] == [0, 3, 4, 5]
+    # Once when it begins, once when it is over.
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "No space left on device" in first
+    assert "without 2 lines" in second
+
+
+def test_a_stream_that_nobody_reads_any_more(caplog):
     stream = io.StringIO()
     log = accesslog.AccessLog(stream)
     stream.close()
-    log.write({"a": 1})
-    log.write({"a": 1})
+    assert log.write({"a": 1})
+    assert not log.on
+    assert not log.write({"a": 1})
+    assert len(caplog.records) == 1
+
+
+def test_a_gateway_goes_on_without_its_log_and_counts_what_is_missing():
+    disk = Disk()
+    disk.full = True
+    with Origin() as origin, running(origin.uri) as gateway:
+        gateway.gateway.observer.log.use(disk)
+        with tunnel(gateway, origin):
+            pass
+    counters = gateway.gateway.observer.tally.report(0.0, {})["counters"]
+    assert counters["log_lines_lost"] == [[[], 2]]

@@ -45,6 +45,23 @@ def test_writers_of_a_log_do_not_cut_each_others_lines(tmp_path):
     assert all(line == line[0] * len(line) for line in lines)
 
 
+def test_a_line_that_was_cut_spoils_no_other(tmp_path):
+    log = LogFile(str(tmp_path / "log"))
+    log.write("one\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (7, before[1]))
+    try:
+        for line in ("two, which is longer\n", "three\n"):
+            with pytest.raises(OSError, match="large"):
+                log.write(line)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log.write("four\n")
+    log.write("five\n")
+    log.close()
+    assert (tmp_path / "log").read_text() == "one\ntwo\nfour\nfive\n"
+
+
 def test_a_log_that_is_moved_away(tmp_path):
     log = LogFile(str(tmp_path / "log"))
     log.write("one\n")

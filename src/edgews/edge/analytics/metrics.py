@@ -60,6 +60,7 @@ COUNTERS: Final = {
     "bytes": Metric("Bytes of frames that came.", ("route", "direction")),
     "rule_matches": Metric("Matches of rules.", ("rule", "action")),
     "limiter_decisions": Metric("Requests and messages that a rate limiter judged.", ("limiter", "decision")),
+    "log_lines_lost": Metric("Lines that the access log did not take, as on a full disk."),
     "origin_failures": Metric("Failed attempts to reach an origin.", ("origin", "reason")),
 }
 GAUGES: Final = {

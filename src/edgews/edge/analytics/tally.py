@@ -120,6 +120,10 @@ class Tally:
         """Count a connection that was dropped before it was open."""
         self._counters["connections_dropped"].add((awaited, reason))
 
+    def unlogged(self) -> None:
+        """Count a record that the access log did not take."""
+        self._counters["log_lines_lost"].add(())
+
     def unreachable(self, origin: str, reason: str) -> None:
         """Count an attempt to reach an origin that failed."""
         self._counters["origin_failures"].add((origin, reason))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgews.edge.relay.ends import End
 from edgews.edge.relay.tunnel import Tunnel
+
+_log = logging.getLogger("edgews.edge")
 
 
 @dataclass(slots=True)
@@ -114,10 +117,12 @@ class Stream(Protocol):
 
 
 class AccessLog:
-    """Write records to a stream."""
+    """Write records to a stream; one that takes nothing, as on a full disk, does not stop the gateway."""
 
     def __init__(self, stream: Stream | None) -> None:
         self._stream = stream
+        # Lines lost since the last that was written.
+        self._missing = 0
 
     def use(self, stream: Stream | None) -> None:
         """Write to another stream from now on."""
@@ -128,12 +133,22 @@ class AccessLog:
         """Whether a record would be written."""
         return self._stream is not None
 
-    def write(self, record: dict[str, Any]) -> None:
-        """Write one line; a stream that takes nothing does not stop the gateway."""
+    def write(self, record: dict[str, Any]) -> bool:
+        """Write one line; say whether it was lost."""
         if self._stream is None:
-            return
+            return False
         try:
             self._stream.write(json.dumps(record, ensure_ascii=True) + "\n")
             self._stream.flush()
-        except (OSError, ValueError):
-            self._stream = None
+        except (OSError, ValueError) as error:
+            if not self._missing:
+                _log.warning("The access log cannot be written, lines are lost: %s", error)
+            self._missing += 1
+            if isinstance(error, BrokenPipeError | ValueError):
+                # Nobody will ever read it again.
+                self._stream = None
+            return True
+        if self._missing:
+            _log.warning("The access log is written again, without %d lines that were lost", self._missing)
+            self._missing = 0
+        return False

@@ -53,6 +53,10 @@ class Observer:
         pause = max(LOOK_INTERVAL, len(self._gateway.connections) * LOOK_COST)
         self._looking = self._gateway.loop.call_later(pause, self._look)
 
+    def _write(self, record: dict[str, Any]) -> None:
+        if self.log.write(record):
+            self.tally.unlogged()
+
     # What happens
 
     def opened(self, proxied: Proxied) -> None:
@@ -60,7 +64,7 @@ class Observer:
         assert proxied.route is not None
         now = time.time()
         if self.log.on:
-            self.log.write(accesslog.opened(subject(proxied), now))
+            self._write(accesslog.opened(subject(proxied), now))
         self.tally.opened(proxied.route.name, now, proxied.opened - proxied.started)
 
     def refused(self, proxied: Proxied, status: int, cause: str, reason: str, header: str = "") -> None:
@@ -76,7 +80,7 @@ class Observer:
         record = accesslog.refused(
             subject(proxied), now, status=status, cause=cause, header=header, duration=duration
         )
-        self.log.write(record)
+        self._write(record)
         self.tally.refused(record, reason, now)
 
     def answered(self, proxied: Proxied, plain: Plain) -> None:
@@ -93,7 +97,7 @@ class Observer:
             bytes_down=plain.exchange.sent,
             duration=self._gateway.loop.time() - proxied.started,
         )
-        self.log.write(record)
+        self._write(record)
         self.tally.answered(about.route, plain.status)
 
     def unreachable(self, origin: Origin, failure: Failure) -> None:
@@ -118,7 +122,7 @@ class Observer:
             now = time.time()
             duration = self._gateway.loop.time() - proxied.opened
             record = accesslog.ended(subject(proxied), now, tunnel=tunnel, end=tunnel.end, duration=duration)
-            self.log.write(record)
+            self._write(record)
             self.tally.ended(record, traffic(tunnel), now)
         elif not proxied.answered:
             if proxied.target:

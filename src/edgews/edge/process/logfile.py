@@ -21,13 +21,22 @@ class LogFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._descriptor = self._open()
+        # Whether the last line has no end, for the disk was full.
+        self._cut = False
 
     def _open(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def write(self, text: str) -> None:
-        """Append a line."""
-        os.write(self._descriptor, text.encode())
+        """Append a line.
+
+        Raises:
+            OSError: it is not there, or not as a whole; the next one begins on a line of its own.
+        """
+        data = (b"\n" if self._cut else b"") + text.encode()
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+            self._cut = bool(data)
 
     def flush(self) -> None:
         """Nothing waits."""
@@ -39,6 +48,7 @@ class LogFile:
             OSError: it cannot be opened; the one from before is still in use.
         """
         before, self._descriptor = self._descriptor, self._open()
+        self._cut = False
         os.close(before)
 
     def close(self) -> None:
