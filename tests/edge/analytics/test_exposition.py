@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from edgews.edge.analytics.exposition import PREFIX, exposition
@@ -58,6 +59,26 @@ def test_limits_and_origins() -> None:
     assert found()[at("origin_up", "chat", "ws://o")] == 1
     assert found(state="failing")[at("origin_up", "chat", "ws://o")] == 0
     assert found()[at("origin_connections", "chat", "ws://o")] == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["host", "client", "opening of a client"]),
+            st.text(),
+            st.sampled_from(["ok", "burst", "over"]),
+        ),
+        max_size=20,
+    )
+)
+def test_no_name_that_a_client_chooses_is_a_label(scopes: list[tuple[str, str, str]]) -> None:
+    limits = [LIMIT | {"kind": kind, "name": name, "state": state} for kind, name, state in scopes]
+    found = samples(exposition(Process(0.0).report(1.0, limits=limits)))
+    assert found.keys() == samples(exposition(Process(0.0).report(1.0))).keys()
+    for kind in ("host", "client", "opening of a client"):
+        for state in ("burst", "over"):
+            number = sum((one, how) == (kind, state) for one, _, how in scopes)
+            assert found[at("limits_exceeded", kind, state)] == number
 
 
 def test_labels_that_need_escaping() -> None:

@@ -58,6 +58,13 @@ def test_limits_and_origins_are_as_bad_as_the_worst() -> None:
     assert {"ok", "over", "down"} <= set(STATES)
 
 
+def test_what_each_process_counts_for_itself_is_added() -> None:
+    opening = LIMIT | {"kind": "opening", "name": "max_opening", "burst": 0, "spent": 0.0}
+    parts = [opening | {"count": 3, "soft": 4}, opening | {"count": 4, "soft": 4, "state": "over"}]
+    found = merge([Process(0.0).report(1.0, limits=[part, LIMIT]) for part in parts])
+    assert found["limits"] == [opening | {"count": 7, "soft": 8, "state": "over"}, LIMIT]
+
+
 def test_who_has_a_report_is_told_what_is_new() -> None:
     process = Process(0.0)
     for second in range(1, 11):

@@ -69,7 +69,7 @@ def dropped(gateway: Running) -> dict[tuple[str, str], int]:
 
 def limit(gateway: Running, name: str = "max_opening") -> dict[str, Any] | None:
     rows = report(gateway)["limits"]
-    return next((row for row in rows if (row["kind"], row["name"]) == ("opening", name)), None)
+    return next((row for row in rows if row["kind"].startswith("opening") and row["name"] == name), None)
 
 
 @loops

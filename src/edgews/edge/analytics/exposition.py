@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any, Final
@@ -11,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
-from .metrics import COUNTERS, GAUGES, HISTOGRAMS
+from .metrics import COUNTERS, GAUGES, HISTOGRAMS, OF_CLIENTS
 from .reports import STATES
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -62,12 +63,21 @@ class ReportCollector(Collector):
         state = GaugeMetricFamily(
             PREFIX + "limit_state", "How a limit stands: 0 ok, 1 burst, 2 over.", labels=("kind", "name")
         )
+        exceeded = GaugeMetricFamily(
+            PREFIX + "limits_exceeded", "Hosts and clients above their limits.", labels=("kind", "state")
+        )
+        found = Counter((limit["kind"], limit["state"]) for limit in report["limits"])
+        for kind in OF_CLIENTS:
+            for word in ("burst", "over"):
+                exceeded.add_metric((kind, word), found[kind, word])
         for limit in report["limits"]:
+            if limit["kind"] in OF_CLIENTS:
+                continue
             labels = (limit["kind"], limit["name"])
             limited.add_metric(labels, limit["count"])
             allowed.add_metric(labels, limit["soft"])
             state.add_metric(labels, STATES.index(limit["state"]))
-        yield from (limited, allowed, state)
+        yield from (limited, allowed, state, exceeded)
         active = GaugeMetricFamily(
             PREFIX + "origin_connections", "Connections of an origin.", labels=("route", "origin")
         )

@@ -72,6 +72,13 @@ GAUGES: Final = {
 }
 # What all processes have together, and each of them tells.
 WHOLE: Final = frozenset({"limiter_keys", "limiter_max_keys"})
+# Kinds of limits on connections that have no request yet: of all of them, and of one client.
+OPENING: Final = "opening"
+OPENING_OF_CLIENT: Final = "opening of a client"
+# What each process counts for itself.
+APART: Final = frozenset({OPENING, OPENING_OF_CLIENT})
+# What has one limit for each name that clients choose: too many to have labels.
+OF_CLIENTS: Final = ("client", "host", OPENING_OF_CLIENT)
 HISTOGRAMS: Final = {
     "opening_seconds": Metric("Time from the client's connection to the answer 101.", ("route",), _QUICK),
     "connection_seconds": Metric("How long connections that have ended were open.", ("route",), _LONG),

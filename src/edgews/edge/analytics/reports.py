@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from .counters import add_rows, most_rows
-from .metrics import COUNTERS, GAUGES, HISTOGRAMS, WHOLE
+from .metrics import APART, COUNTERS, GAUGES, HISTOGRAMS, WHOLE
 from .series import FIELDS, SPAN, add_series
 from .tally import SHOWN, newest
 
 Report = dict[str, Any]
+Record = dict[str, Any]
 
 # From the best to the worst; what a limit or an origin is in several processes is the worst of them.
 STATES: Final = ("ok", "burst", "over", "failing", "down")
@@ -19,7 +20,7 @@ STATES: Final = ("ok", "burst", "over", "failing", "down")
 def merge(reports: Sequence[Report]) -> Report:
     """Return one report for several processes, at least one.
 
-    Numbers are added, but for limits, which count for all processes; of the last ends and refusals the newest
+    Numbers are added, but for limits that count for all processes; of the last ends and refusals the newest
     stay.
     """
     return {
@@ -34,8 +35,10 @@ def merge(reports: Sequence[Report]) -> Report:
             for kind, table in (("counters", COUNTERS), ("gauges", GAUGES), ("histograms", HISTOGRAMS))
         },
         "series": add_series([report["series"] for report in reports]),
-        "limits": _joined(reports, "limits", ("kind", "name"), most=("count", "soft", "burst", "spent")),
-        "origins": _joined(reports, "origins", ("route", "origin"), ("active", "checks")),
+        "limits": _limits(reports),
+        "origins": _joined(
+            (report["origins"] for report in reports), ("route", "origin"), ("active", "checks")
+        ),
         **{
             key: newest((record for report in reports for record in report[key]), SHOWN)
             for key in ("ended", "refused")
@@ -43,17 +46,25 @@ def merge(reports: Sequence[Report]) -> Report:
     }
 
 
+def _limits(reports: Sequence[Report]) -> list[Record]:
+    """Put together how limits stand, which all processes have in common or each of them for itself."""
+    common = [[limit for limit in report["limits"] if limit["kind"] not in APART] for report in reports]
+    apart = [[limit for limit in report["limits"] if limit["kind"] in APART] for report in reports]
+    names, numbers = ("kind", "name"), ("count", "soft", "burst", "spent")
+    found = [*_joined(common, names, most=numbers), *_joined(apart, names, sums=numbers)]
+    return sorted(found, key=lambda limit: (limit["kind"], limit["name"]))
+
+
 def _joined(
-    reports: Iterable[Report],
-    key: str,
+    parts: Iterable[list[Record]],
     names: tuple[str, ...],
     sums: tuple[str, ...] = (),
     most: tuple[str, ...] = (),
-) -> list[dict[str, Any]]:
+) -> list[Record]:
     """Put together what several processes say of the same limit or origin."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
-    for report in reports:
-        for entry in report[key]:
+    found: dict[tuple[str, ...], Record] = {}
+    for part in parts:
+        for entry in part:
             name = tuple(entry[part] for part in names)
             known = found.get(name)
             if known is None:

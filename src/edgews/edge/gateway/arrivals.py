@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from typing import TYPE_CHECKING, Any, Final
 
+from edgews.edge.analytics.metrics import OPENING, OPENING_OF_CLIENT
 from edgews.edge.config.tables import Config
 from edgews.edge.forwarding.proxypeers import ProxyPeers
 from edgews.edge.policy.lists import client_group
@@ -65,12 +66,14 @@ class Arrivals:
     def standing(self, most: int) -> list[dict[str, Any]]:
         """Return how the limits stand: that of all, and those of up to `most` clients with their share."""
         openings = self._openings
-        rows = [("max_opening", len(openings), openings.most)]
-        rows += [(client, openings.share, openings.share) for client in openings.full()[:most]]
+        rows = [(OPENING, "max_opening", len(openings), openings.most)]
+        rows += [
+            (OPENING_OF_CLIENT, client, openings.share, openings.share) for client in openings.full()[:most]
+        ]
         return [
-            {"kind": "opening", "name": name, "state": "ok" if count < soft else "over"}
+            {"kind": kind, "name": name, "state": "ok" if count < soft else "over"}
             | {"count": count, "soft": soft, "burst": 0, "spent": 0.0}
-            for name, count, soft in rows
+            for kind, name, count, soft in rows
         ]
 
     def _client(self, proxied: Proxied) -> str:
