@@ -61,25 +61,30 @@ class RateTable(Gcra):
         salt: the same in all processes; see `Gcra`.
     """
 
-    __slots__ = ("_buckets", "_lock", "_places", "_raw", "_storage", "_stride", "_words")
+    __slots__ = ("_buckets", "_lock", "_longest", "_places", "_raw", "_storage", "_stride", "_words")
 
     def __init__(self, limit: RateLimit, storage: Storage, *, salt: bytes = b"") -> None:
         super().__init__(limit, salt)
         self._buckets, self._places, self._stride = _shape(limit)
+        # Ticks for which a key needs its place, at the most.
+        self._longest = round(max(2 * limit.period, limit.mitigation_timeout) * SECOND)
         self._storage = storage
         self._raw = storage.raw
         self._words = storage.words
         self._lock = storage.lock
 
     def known(self, now: float) -> int:
-        """Return how many keys have a place that they need; about, if there are many buckets."""
+        """Return how many keys have a place that they need; about, if there are some in many buckets."""
         words, tick = self._words, int(now * SECOND)
+        clocks = words[: self._buckets * self._stride : self._stride].tolist()
+        # Where nobody has asked for so long, all keys have everything back.
+        asked = [bucket for bucket, clock in enumerate(clocks) if clock and clock + self._longest > tick]
         found = looked = 0
-        for bucket in range(0, self._buckets, -(-self._buckets // _SAMPLE)):
+        for bucket in asked[:: len(asked) // _SAMPLE + 1]:
             start = bucket * self._stride + _DIGESTS + 2 * self._places
             found += sum(end > tick for end in words[start : start + self._places].tolist())
             looked += 1
-        return found * self._buckets // looked
+        return found * len(asked) // max(looked, 1)
 
     def decide(self, key: Key, now: float) -> Decision:
         """Judge a request of `key`, and count it if it is allowed.
