@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgews.edge.policy.connlimit import ConnectionLimit, ConnectionLimiter, Kind, Plan
+from edgews.edge.policy.conngauge import ConnectionLimit, Plan
+from edgews.edge.policy.connlimit import ConnectionLimiter, Kind
 from edgews.edge.policy.ratelimit import RateLimit, RateLimiter
 
 KEYS = 1_000_000

@@ -16,7 +16,8 @@ from edgews.edge.forwarding.entrance import Entrance
 from edgews.edge.forwarding.headers import Identity, Peer
 from edgews.edge.policy.actions import Block, Drop, Log, RateLimit, Rule, Skip, Stage
 from edgews.edge.policy.cel import Expression, Scope
-from edgews.edge.policy.connlimit import ConnectionLimit, Kind
+from edgews.edge.policy.conngauge import ConnectionLimit
+from edgews.edge.policy.connlimit import Kind
 from edgews.edge.policy.expressions import functions
 from edgews.edge.policy.fields import MessageFacts, UpgradeFacts
 from edgews.edge.policy.lists import NetworkList, Networks, TextList

@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from edgews.edge.policy.connlimit import ConnectionLimit, ConnectionLimiter, Kind
+from edgews.edge.policy.conngauge import ConnectionLimit
+from edgews.edge.policy.connlimit import ConnectionLimiter, Kind
 from edgews.edge.policy.connshared import SharedConnectionLimiter
 from edgews.edge.policy.conntable import ConnectionTable, Shape
 from edgews.edge.policy.ratelimit import RateLimit, RateLimiter

@@ -12,7 +12,8 @@ from edgews.edge.config.definition import define
 from edgews.edge.config.faults import ConfigError
 from edgews.edge.config.file import parse_config
 from edgews.edge.policy.bearer import Places
-from edgews.edge.policy.connlimit import ConnectionLimit, Kind
+from edgews.edge.policy.conngauge import ConnectionLimit
+from edgews.edge.policy.connlimit import Kind
 from edgews.edge.policy.fields import UpgradeFacts
 from edgews.edge.policy.normalize import Target
 from edgews.edge.policy.policies import Definition, Limiter

@@ -11,7 +11,8 @@ from edgews.edge.config.file import parse_config
 from edgews.edge.config.tables import Config
 from edgews.edge.policy.actions import Block, Close, Drop, Log, RateLimit, RequireToken, Rule, Skip, Stage
 from edgews.edge.policy.bearer import Places
-from edgews.edge.policy.connlimit import ConnectionLimit, Kind
+from edgews.edge.policy.conngauge import ConnectionLimit
+from edgews.edge.policy.connlimit import Kind
 from edgews.edge.policy.ratelimit import RateLimit as Rate
 
 HEAD = """\

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from edgews.edge.config.file import check_values
-from edgews.edge.policy.connlimit import Kind, State
+from edgews.edge.policy.conngauge import State
+from edgews.edge.policy.connlimit import Kind
 from edgews.edge.policy.tokens import Claims, Key, make
 from tests import wire
 from tests.edge.databases import countries, numbers

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from edgews.edge.policy.connlimit import ConnectionLimit, Kind, Scope, Standing, State
+from edgews.edge.policy.conngauge import ConnectionLimit, State
+from edgews.edge.policy.connlimit import Kind, Scope, Standing
 
 # Whole seconds, so that the model can take them one by one.
 connection_limits = st.builds(

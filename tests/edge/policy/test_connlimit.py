@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from edgews.edge.policy.conngauge import ConnectionLimit, State
 from edgews.edge.policy.connlimit import (
-    PLAN_CONNECTIONS,
     REFUSED_STATUS,
     SHED_CODE,
     Admission,
-    ConnectionLimit,
     ConnectionLimiter,
     Kind,
-    Plan,
     Scope,
     Shed,
     Standing,
-    State,
 )
 from tests.edge.policy.crowds import CLIENTS, HOSTS, NAMES, Model, connection_limits
 
@@ -218,36 +213,3 @@ def test_without_limits_everybody_is_welcome() -> None:
     assert limiter.present(7) == 7
     assert limiter.next_shed() is None
     assert limiter.shed(1e9, {}) == []
-
-
-@pytest.mark.parametrize("plan", PLAN_CONNECTIONS)
-def test_plans_have_their_number(plan: Plan) -> None:
-    limit = ConnectionLimit.of_plan(plan)
-    assert limit.soft == {"free": 100_000, "pro": 100_000, "business": 200_000}[plan.value]
-    assert limit.burst == limit.soft // 10
-    with pytest.raises(ValueError, match="fixed"):
-        ConnectionLimit.of_plan(plan, limit.soft)
-
-
-def test_enterprise_says_how_many() -> None:
-    assert ConnectionLimit.of_plan(Plan.ENTERPRISE, 7).soft == 7
-    with pytest.raises(ValueError, match="enterprise needs"):
-        ConnectionLimit.of_plan(Plan.ENTERPRISE)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"soft": 0},
-        {"burst": -1},
-        {"allowance": -1.0},
-        {"allowance": math.inf},
-        {"patience": -1.0},
-        {"patience": math.nan},
-        {"retry_after": -1},
-    ],
-    ids=lambda wrong: "-".join(map(str, *wrong.items())),
-)
-def test_limits_that_make_no_sense(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        ConnectionLimit(**{"soft": 1, **wrong})  # type: ignore[arg-type]

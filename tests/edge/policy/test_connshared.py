@@ -9,14 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from edgews.edge.policy.connlimit import (
-    REFUSED_STATUS,
-    Admission,
-    ConnectionLimit,
-    Kind,
-    Scope,
-    State,
-)
+from edgews.edge.policy.conngauge import ConnectionLimit, State
+from edgews.edge.policy.connlimit import REFUSED_STATUS, Admission, Kind, Scope
 from edgews.edge.policy.connshared import SharedConnectionLimiter
 from edgews.edge.policy.conntable import ConnectionTable, Shape
 from tests.edge.policy.crowds import CLIENTS, HOSTS, NAMES, Model, connection_limits

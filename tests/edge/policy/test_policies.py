@@ -23,7 +23,8 @@ from edgews.edge.policy.actions import (
     Skip,
     Stage,
 )
-from edgews.edge.policy.connlimit import ConnectionLimit, Kind
+from edgews.edge.policy.conngauge import ConnectionLimit
+from edgews.edge.policy.connlimit import Kind
 from edgews.edge.policy.conntable import ConnectionTable, Shape
 from edgews.edge.policy.fields import MessageFacts, UpgradeFacts
 from edgews.edge.policy.normalize import normalize

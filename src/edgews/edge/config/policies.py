@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from edgews.edge.forwarding.entrance import UNIX
 from edgews.edge.policy.actions import ACTIONS, Action, Rule, Sender, Stage
 from edgews.edge.policy.bearer import Places
-from edgews.edge.policy.connlimit import PLAN_CONNECTIONS, ConnectionLimit, Kind, Plan, Scope
+from edgews.edge.policy.conngauge import PLAN_CONNECTIONS, ConnectionLimit, Plan
+from edgews.edge.policy.connlimit import Kind, Scope
 from edgews.edge.policy.fields import Characteristics
 from edgews.edge.policy.ratelimit import RateLimit
 from edgews.edge.policy.tokens import KEY_ID

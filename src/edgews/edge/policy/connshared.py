@@ -6,16 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
-from .connlimit import (
-    Admission,
-    ConnectionLimit,
-    ConnectionLimiter,
-    Gauge,
-    Kind,
-    Scope,
-    Shed,
-    Standing,
-)
+from .conngauge import ConnectionLimit, Gauge
+from .connlimit import Admission, ConnectionLimiter, Kind, Scope, Shed, Standing
 from .conntable import LOCK, ConnectionTable
 
 P = ParamSpec("P")

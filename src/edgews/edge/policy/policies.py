@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from .actions import Block, Close, Drop, RateLimit, RequireToken, Rule
 from .bearer import Places
-from .connlimit import ConnectionLimit, ConnectionLimiter, Kind, Scope
+from .conngauge import ConnectionLimit
+from .connlimit import ConnectionLimiter, Kind, Scope
 from .connshared import SharedConnectionLimiter
 from .decisions import Failure
 from .fields import Characteristics, MessageFacts, UpgradeFacts
