@@ -53,6 +53,29 @@ def test_a_fault_has_a_place(source: str, line: int, column: int) -> None:
     assert "<input>" not in caught.value.problem
 
 
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("", "it ends too early"),
+        ("a &&", "it ends too early"),
+        ("a and b", "unexpected and"),
+        ("not a", "unexpected a"),
+        ("a = b", "unexpected ="),
+        ("a | b", "unexpected |"),
+        ("a |\nb", "unexpected |"),
+        ("(a", "missing ')' at the end"),
+        ("a == 'b", "a text that does not end"),
+        ('a == "b\n"', "a text that does not end"),
+        ("a.?b", "unsupported syntax '.?'"),
+        ("[" * 100, "it is nested too deep"),
+    ],
+)
+def test_a_fault_is_told_in_plain_words(source: str, says: str) -> None:
+    with pytest.raises(SyntaxFault) as caught:
+        Expression(source)
+    assert caught.value.problem == says
+
+
 def test_what_is_too_long_or_too_deep_is_refused() -> None:
     with pytest.raises(SyntaxFault, match="longer"):
         Expression(" " * MAX_EXPRESSION + "1")

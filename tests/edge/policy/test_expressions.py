@@ -157,6 +157,19 @@ def test_true_of_a_message(source: str) -> None:
         (".http.host == 'a'", 1, 1, ""),
         ("http_host == 'a'", 1, 1, "no field http_host, is it http.host?"),
         ("message{a: 1} == 1", 1, 1, "no field message"),
+        ("ssl\n  and ssl", 2, 3, "unexpected and, is it &&?"),
+        ("http.host eq 'a'", 1, 11, "unexpected eq, is it ==?"),
+        ("http.host = 'a'", 1, 11, "unexpected =, is it ==?"),
+        ("http.host contains 'a'", 1, 11, "is it .contains(...)?"),
+        ("http.host like 'a'", 1, 11, "unexpected like"),
+        ("[1].all(x, [2].all(y, [3].all(z, z > y)))", 1, 27, "all stands too deep"),
+        ("[1].all(x, [2].map(y, y) == [3].map(y, [4].map(z, z)))", 1, 44, "map stands too deep"),
+        (
+            "[1].all(x, [2].all(y, http.request.headers.values('a') == []))",
+            1,
+            44,
+            "values stands too deep",
+        ),
     ],
 )
 def test_wrong(source: str, line: int, column: int, says: str) -> None:

@@ -25,7 +25,7 @@ from edgews.edge.policy.expressions import compile_expression, functions
 from edgews.edge.policy.fields import FIELDS, MessageFacts, UpgradeFacts
 from edgews.edge.policy.lists import NetworkList, Networks
 from edgews.edge.policy.normalize import normalize
-from edgews.edge.policy.rules import SHOWN, RuleError, Ruleset
+from edgews.edge.policy.rules import MAX_VALUES, SHOWN, RuleError, Ruleset
 from edgews.headers import Headers
 
 pytestmark = pytest.mark.edge
@@ -165,6 +165,35 @@ def test_an_error_lets_nothing_in(action: Action, expression: str) -> None:
     assert outcome.matched == ([one.rule] if restricts else [])
     (line,) = outcome.explain()
     assert f"counts as {'matching' if restricts else 'not matching'}, for it failed: {one.error}" in line
+
+
+@given(
+    st.sampled_from(["args", "headers", "cookies"]),
+    st.lists(st.integers(1, 60) | st.just(MAX_VALUES + 1), min_size=1, max_size=4),
+    st.booleans(),
+)
+def test_no_rule_looks_through_more_values_than_it_can_in_time(
+    where: str, counts: list[int], whole: bool
+) -> None:
+    """However they are spread over names; and where it looks at one name only, only those of it count."""
+    pairs = [(f"n{at}", "v") for at, count in enumerate(counts) for _ in range(count)]
+    facts = UpgradeFacts(
+        method="GET",
+        target=normalize("/?" + "&".join(f"{name}={value}" for name, value in pairs)),
+        headers=Headers(
+            [("Cookie", f"{name}={value}") for name, value in pairs] if where == "cookies" else pairs
+        ),
+        client=None,
+        secure=True,
+        ray_id="r",
+    )
+    field = f"http.request.{'uri.' if where == 'args' else ''}{where}"
+    expression = f"{field}.all(name, name == '')" if whole else f"{field}['n0'] == []"
+    (one,) = Ruleset([Rule("r", expression, Block())]).judge(facts).evaluations
+    if sum(counts if whole else counts[:1]) > MAX_VALUES:
+        assert (one.matched, one.error) == (True, f"{field} has no value that rules can look at")
+    else:
+        assert (one.matched, one.error) == (False, None)
 
 
 def test_an_error_in_a_message_lets_no_later_message_in() -> None:

@@ -21,6 +21,12 @@ Function: TypeAlias = "Callable[..., Value]"
 MAX_EXPRESSION = 4096
 
 _FAULT = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
+# What a parser says, in the words of its own grammar.
+_UNEXPECTED = re.compile(
+    r"(?:(?:mismatched|extraneous) input|no viable alternative at input|token recognition error at:) "
+    r"'(.*?)'?(?: expecting .*)?"
+)
+_END = "<EOF>"
 
 
 class SyntaxFault(ValueError):
@@ -75,7 +81,7 @@ class Expression:
         except BaseException as error:
             problem = str(_translated(error))
             if match := _FAULT.search(problem):
-                raise SyntaxFault(match[3], int(match[1]), int(match[2])) from None
+                raise SyntaxFault(_plain(match[3]), int(match[1]), int(match[2])) from None
             raise SyntaxFault(problem) from None
 
     @property
@@ -93,6 +99,20 @@ class Expression:
             return self._program.execute(scope._context)
         except BaseException as error:
             raise _translated(error) from None
+
+
+def _plain(problem: str) -> str:
+    """Return what a parser says in words for whoever has written the expression."""
+    if "Recursion limit" in problem:
+        return "it is nested too deep"
+    found = _UNEXPECTED.fullmatch(problem)
+    if found is None:
+        return problem.replace(f"'{_END}'", "the end")
+    if found[1] == _END:
+        return "it ends too early"
+    if found[1][:1] in ("'", '"'):
+        return "a text that does not end"
+    return f"unexpected {found[1].strip()}"
 
 
 def pattern(text: str) -> Callable[[str], bool]:

@@ -38,12 +38,19 @@ _WORDS = {"true", "false", "null", "in"}
 _OPENING = {")": "(", "]": "[", "}": "{"}
 # What may stand in front of the left side of `in $name`, so that nothing but that side is asked about.
 _BEFORE_IN = {"(", "[", ",", "&&", "||", "?", ":"}
+# So deep may macros stand in each other: what is done for each pair of values takes long enough.
+MAX_DEPTH = 2
 # They name a variable of their own.
 _MACROS = {"all", "exists", "exists_one", "filter", "map"}
 _METHODS = {"contains", "endsWith", "matches", "size", "startsWith", "values"} | _MACROS
 _FUNCTIONS = {"cidr", "double", "has", "int", "lower", "size", "string"}
 # The evaluator's own cannot be replaced, so ours has another name, of the same length.
 _MATCHES = "re2find"
+# How others write it, Cloudflare's own language among them.
+_SPELLED = {"=": "==", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+_SPELLED |= {"and": "&&", "or": "||", "&": "&&", "|": "||"}
+_SPELLED |= {"contains": ".contains(...)", "matches": ".matches(...)"}
+_WORD = re.compile(r"[a-z]+|[=&|]")
 _ROOTS = {name.partition(".")[0] for name in FIELDS}
 _VARIABLES = {field.variable: field for field in FIELDS.values()}
 
@@ -99,7 +106,7 @@ def compile_expression(source: str, *, of_message: bool = False, lists: Lists = 
         # Length for length, for the sake of the column.
         Expression(re.sub(r"\$(?=[A-Za-z_])", "_", source))
     except SyntaxFault as fault:
-        raise ExpressionError(source, fault.problem, fault.line, fault.column) from None
+        raise _not_cel(source, fault) from None
     reader = _Reader(source, of_message, lists)
     reader.read()
     try:
@@ -115,6 +122,15 @@ def compile_expression(source: str, *, of_message: bool = False, lists: Lists = 
         if field.kind is Kind.MAP and None not in names
     }
     return Compiled(source, tuple(reader.fields), entries, expression)
+
+
+def _not_cel(source: str, fault: SyntaxFault) -> ExpressionError:
+    """Return the error, with what was meant where others spell it so."""
+    line = source.split("\n")[fault.line - 1 : fault.line]
+    word = _WORD.match(line[0], fault.column - 1) if line else None
+    meant = _SPELLED.get(word[0]) if word else None
+    hint = "" if meant is None else f", is it {meant}?"
+    return ExpressionError(source, fault.problem + hint, fault.line, fault.column)
 
 
 class _Reader:
@@ -238,6 +254,10 @@ class _Reader:
         name = self.text(at)
         if name not in _METHODS:
             raise self.fail(at, _unknown("method", name, _METHODS))
+        # To call `values` the whole map is handed over, which takes as long as to look through it.
+        if len(self.scopes) >= MAX_DEPTH and name in {*_MACROS, "values"}:
+            many = ", ".join(sorted(_MACROS))
+            raise self.fail(at, f"{name} stands too deep, in more than one of {many}")
         if name in _MACROS:
             variable = self.text(at + 2)
             if variable in _VARIABLES or variable in _ROOTS or variable.startswith("_"):

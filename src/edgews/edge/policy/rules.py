@@ -23,6 +23,9 @@ from .fields import Field, Kind, MessageFacts, UpgradeFacts
 from .lists import NO_LISTS, Lists
 from .normalize import Target
 
+# Values of a map that rules look through: macros take a time that grows with the square of their number, and
+# clients send as many as fit into a request.
+MAX_VALUES = 128
 # Characters of a value that an explanation shows.
 SHOWN = 80
 # Fields of which an explanation shows the beginning only, or nothing.
@@ -135,7 +138,7 @@ class _Compiled:
         try:
             value = self.expression.evaluate(scope)
         except EvaluationError as failure:
-            return self._failed(str(failure))
+            return self._failed(_named(str(failure), self.expression.fields))
         if value is True:
             return self.matching
         return self.other if value is False else self._failed(f"it is {_kind(value)}, not true or false")
@@ -295,10 +298,13 @@ def _set(scope: Scope, want: _Want, value: Any) -> None:
     if want.entries is not None:
         # To hand over a map costs more than all rules together, so only what somebody asks for.
         value = {name: value[name] for name in want.entries if name in value}
+    if want.field.kind is Kind.MAP and sum(map(len, value.values())) > MAX_VALUES:
+        # It has no value, so whoever asks for it fails.
+        return
     try:
         scope.set(want.variable, value)
     except EvaluationError:
-        # It stays without a value, so whoever asks for it fails.
+        # Likewise: it is no Unicode.
         return
 
 
@@ -310,6 +316,12 @@ def _run(rules: Sequence[_Compiled], scope: Scope, values: dict[str, Value]) -> 
         if evaluation.matched and one.is_last:
             break
     return Outcome(tuple(evaluations), values)
+
+
+def _named(error: str, fields: Iterable[Field]) -> str:
+    """Return what an error says, of a variable that has no value by the name of its field."""
+    found = [field.name for field in fields if f"'{field.variable}'" in error]
+    return f"{found[0]} has no value that rules can look at" if found else error
 
 
 def _kind(value: object) -> str:
