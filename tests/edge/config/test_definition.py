@@ -25,7 +25,8 @@ pytestmark = pytest.mark.edge
 HEAD = "listen = [{ address = ':80' }]\nroute = [{ name = 'chat', origins = ['ws://a'] }]\n"
 SECRET = b"0123456789abcdef0123456789abcdef"
 FILES: dict[str, bytes] = {
-    "networks": b"10.0.0.0/8\n# more\n::1\n",
+    # As an editor of Windows has it.
+    "networks": b"\xef\xbb\xbf10.0.0.0/8\r\n# more\r\n::1\r\n",
     "texts": "a\né\n".encode(),
     "latin": b"\xe9",
     "secret": SECRET + b"\r\n",

@@ -64,6 +64,8 @@ def test_the_rest_has_a_meaning_by_itself() -> None:
         ("", ["r.json:1: JSON: Expecting value"]),
         ("{\n1", ["r.json:2: JSON: Expecting property name enclosed in double quotes"]),
         ("[" * 100_000, ["r.json: JSON: too deep, or a number that is too long"]),
+        (r'{"uri": "/", "message": {"text": "\ud800"}}', ["r.json: JSON: half a surrogate pair is no text"]),
+        (r'{"\udc00": 1}', ["r.json: JSON: half a surrogate pair is no text"]),
         ("1" * 5000, ["r.json: JSON: too deep, or a number that is too long"]),
         ("[]", ["r.json: expected a table"]),
         ("{}", ["r.json: uri: this key is missing"]),

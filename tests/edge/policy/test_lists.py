@@ -34,6 +34,19 @@ def test_networks_are_those_of_the_standard_library(texts: list[str], address: s
     assert len(Networks(texts)) == len(texts)
 
 
+@given(v4, st.integers(96, 128), v4)
+def test_a_network_of_ipv4_mapped_into_ipv6_has_the_addresses_of_ipv4(
+    base: str, prefix: int, address: str
+) -> None:
+    mapped = ip_network(f"::ffff:{base}/{prefix}", strict=False)
+    wanted = ip_address(address) in ip_network(f"{base}/{prefix - 96}", strict=False)
+    for networks in (Networks([str(mapped)]), read_networks("n", str(mapped)).networks):
+        assert (address in NetworkList(networks)) is wanted
+        assert (f"::ffff:{address}" in NetworkList(networks)) is wanted
+    # As many addresses around it are others.
+    assert address not in NetworkList(Networks(["::fffe:0:0/96"]))
+
+
 @given(st.lists(texts, max_size=6), st.lists(st.sampled_from(["", "# comment", "  "]), max_size=3))
 def test_a_file_of_networks(texts: list[str], rest: list[str]) -> None:
     lines = [f" {text}  # why" for text in texts]

@@ -87,7 +87,8 @@ def _list(name: str, table: ListTable, read: Callable[[str], bytes]) -> List:
     )
     assert file is not None
     try:
-        text = _content(key, file, read).decode()
+        # Some editors mark what they write with a BOM.
+        text = _content(key, file, read).decode("utf-8-sig")
         return read_networks(name, text) if key == "networks_file" else read_texts(name, text)
     except UnicodeDecodeError:
         raise _WrongError(key, "a file in UTF-8") from None

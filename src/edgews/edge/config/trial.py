@@ -88,6 +88,9 @@ def parse_trial(text: str, file: str) -> Trial:
     """
     try:
         values: Any = json.loads(text)
+        json.dumps(values, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(file, [Fault(0, "", "JSON: half a surrogate pair is no text")]) from None
     except json.JSONDecodeError as error:
         raise ConfigError(file, [Fault(error.lineno, "", f"JSON: {error.msg}")]) from None
     except (RecursionError, ValueError):

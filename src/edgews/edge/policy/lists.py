@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
 from typing import TypeAlias
 
 Address: TypeAlias = "IPv4Address | IPv6Address"
+Network: TypeAlias = "IPv4Network | IPv6Network"
 
 _WIDTH = {4: 32, 6: 128}
+# Bits in front of an address of IPv4 that is mapped into IPv6. RFC 4291 §2.5.5.2.
+_MAPPED = 96
 
 
 class ListError(ValueError):
@@ -39,6 +42,20 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
+def parse_network(text: str) -> Network:
+    """Return a network; one of IPv4 mapped into IPv6 is the former, as its addresses are.
+
+    Raises:
+        ValueError: it is none, or has bits set behind its prefix.
+    """
+    network = ip_network(text)
+    if isinstance(network, IPv6Network) and network.prefixlen >= _MAPPED:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return IPv4Network((int(mapped), network.prefixlen - _MAPPED))
+    return network
+
+
 # Several rules ask about the same address, one after the other; to read it costs as much as they do.
 cached_address = lru_cache(maxsize=256)(parse_address)
 
@@ -60,8 +77,8 @@ class Networks:
 
     __slots__ = ("_prefixes", "_size")
 
-    def __init__(self, networks: Iterable[str] = ()) -> None:
-        """Take networks like `10.0.0.0/8` or `2001:db8::1`.
+    def __init__(self, networks: Iterable[str | Network] = ()) -> None:
+        """Take networks like `10.0.0.0/8` or `2001:db8::1`; one of IPv4 mapped into IPv6 is the former.
 
         Raises:
             ValueError: one is none, or has bits set behind its prefix.
@@ -69,8 +86,8 @@ class Networks:
         # For each version, the prefixes by how many bits follow them.
         self._prefixes: dict[int, dict[int, set[int]]] = {4: {}, 6: {}}
         self._size = 0
-        for text in networks:
-            network = ip_network(text)
+        for one in networks:
+            network = parse_network(one) if isinstance(one, str) else one
             host_bits = _WIDTH[network.version] - network.prefixlen
             prefixes = self._prefixes[network.version].setdefault(host_bits, set())
             prefixes.add(int(network.network_address) >> host_bits)
@@ -118,13 +135,12 @@ def read_networks(name: str, text: str) -> NetworkList:
     Raises:
         ListError: a line is none, or has bits set behind its prefix.
     """
-    networks: list[str] = []
+    networks: list[Network] = []
     for number, entry in _lines(text):
         try:
-            ip_network(entry)
+            networks.append(parse_network(entry))
         except ValueError as error:
             raise ListError(name, number, str(error)) from None
-        networks.append(entry)
     return NetworkList(Networks(networks))
 
 
