@@ -111,7 +111,14 @@ def test_connections_are_shown_filtered_sorted_and_closed(
         client.read_rest()
         expect(page.locator("#story")).to_contain_text("Somebody ended it at the admin address.")
         expect(page.locator("#facts")).to_contain_text("come <b>later</b>")
+        # What was told stays where it is, to be marked and copied, and the page goes on.
+        page.evaluate("document.querySelector('#story li').dataset.mark = 'here'")
+        before = page.locator("#about").inner_text()
+        expect(page.locator("#about")).not_to_have_text(before)
+        expect(page.locator("#story li").first).to_have_attribute("data-mark", "here")
         page.keyboard.press("Escape")
+        # Its row is gone.
+        expect(page.locator("#connections")).to_be_focused()
         expect(page.locator("#closes")).to_contain_text("1013")
         expect(page.locator("#closes")).to_contain_text("try again later")
         other.close()
@@ -176,8 +183,10 @@ def test_the_page_asks_for_the_token_and_comes_back_by_itself(
     with admin(gateway, token_env="EDGEWS_TEST_TOKEN") as first:
         page.goto(first.url)
         expect(page.locator("#state")).to_have_text("locked")
-        page.locator("#token").fill("something else")
-        page.get_by_role("button", name="Let me in").click()
+        # Whoever types has the field before them.
+        expect(page.locator("#token")).to_be_focused()
+        page.keyboard.type("something else")
+        page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_have_text("That is not the token.")
         page.locator("#token").fill(TOKEN)
         page.get_by_role("button", name="Let me in").click()
@@ -195,5 +204,5 @@ def test_the_page_asks_for_the_token_and_comes_back_by_itself(
         with page.expect_event("websocket"):
             first.end_feeds(gateway)
         expect(page.locator("#state")).to_have_text("live")
-        assert any(re.match(r"no connection, again in \d+ s", text) for text in page.evaluate("said"))
+        assert any(re.match(r"no connection,again in \d+ s", text) for text in page.evaluate("said"))
     context.close()

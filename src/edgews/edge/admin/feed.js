@@ -19,9 +19,11 @@ export class Feed {
     document.addEventListener('visibilitychange', () => document.hidden || this.hurry());
   }
 
-  state(state, text) {
+  /** soon: what changes every second, which is not read out. */
+  state(state, text, soon = '') {
     by('state').dataset.state = state;
     write(by('state').querySelector('.text'), text);
+    write(by('state').querySelector('.soon'), soon);
   }
 
   async connect() {
@@ -73,7 +75,7 @@ export class Feed {
         this.connect();
         return;
       }
-      this.state('lost', `no connection, again in ${left} s`);
+      this.state('lost', 'no connection,', `again in ${left} s`);
       left -= 1;
       this.timer = setTimeout(tick, 1000);
     };

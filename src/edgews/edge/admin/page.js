@@ -95,6 +95,7 @@ function open(ray) {
   shown = ray;
   write(by('detail-title'), ray);
   by('story').replaceChildren();
+  delete by('story').dataset.key;
   by('facts').replaceChildren();
   by('close').hidden = true;
   write(by('verdict'), '');
@@ -112,6 +113,10 @@ const FACTS = [
 ];
 
 function tell(trace) {
+  // What stays as it is can be marked and copied.
+  const key = JSON.stringify([shown, trace]);
+  if (by('story').dataset.key === key) return;
+  by('story').dataset.key = key;
   by('close').hidden = trace?.event !== 'open' || trace.closing;
   if (!trace) {
     by('story').replaceChildren(make('li', {}, 'This request is not known any more.'));
@@ -122,7 +127,11 @@ function tell(trace) {
     [make('dt', {}, key === 'time' && trace.event !== 'open' ? 'At' : title), make('dd', {}, write_ ? write_(trace[key]) : String(trace[key]))]));
 }
 
-by('detail').addEventListener('close', () => { shown = null; });
+by('detail').addEventListener('close', () => {
+  shown = null;
+  // The row that it was opened from may be gone, and the focus with it.
+  if (document.activeElement === document.body) by('connections').focus();
+});
 by('close').addEventListener('submit', (event) => {
   event.preventDefault();
   feed.ask({ do: 'close', ray: shown, code: Number(by('code').value), reason: by('reason').value });

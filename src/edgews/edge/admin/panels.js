@@ -52,6 +52,11 @@ function recent(list, span = 5) {
   return part.reduce((sum, value) => sum + value, 0) / Math.max(part.length, 1);
 }
 
+/** A number with its unit, which are not torn apart. */
+function whole(text) {
+  return text.replaceAll(' ', '\u00a0');
+}
+
 function sum(list) {
   return list.reduce((total, value) => total + value, 0);
 }
@@ -86,7 +91,7 @@ export function showTiles(report, series, bounds) {
   tile(TILES[2], `${rate(recent(series.messages_up) + recent(series.messages_down))}/s`,
     `↑ ${rate(recent(series.messages_up))}  ↓ ${rate(recent(series.messages_down))}`);
   tile(TILES[3], `${bytes(recent(series.bytes_up) + recent(series.bytes_down))}/s`,
-    `↑ ${bytes(recent(series.bytes_up))}  ↓ ${bytes(recent(series.bytes_down))}`);
+    `↑ ${whole(bytes(recent(series.bytes_up)))}  ↓ ${whole(bytes(recent(series.bytes_down)))}`);
   tile(TILES[4], count(refused), 'in five minutes', refused ? 'warning' : '');
   tile(TILES[5], seconds(median), high === null ? 'no Ping answered yet' : `95 % within ${seconds(high)}`);
 }
@@ -156,6 +161,7 @@ export function showRecent(id, records, open, none) {
 
 // Limits, origins, rules
 
+const ACTIONS = { block: 'bad', close: 'bad', failed: 'warning' };
 const TONES = { ok: 'good', burst: 'warning', over: 'bad', failing: 'warning', down: 'bad' };
 
 export function showLimits(report) {
@@ -165,6 +171,7 @@ export function showLimits(report) {
       const most = Math.max(limit.soft + limit.burst, limit.count, 1);
       const used = make('span', { class: TONES[limit.state] ?? 'good' });
       used.style.width = `${(100 * limit.count) / most}%`;
+      used.hidden = !limit.count;
       const mark = make('i', { title: 'soft limit' });
       mark.style.left = `${(100 * limit.soft) / most}%`;
       return make('div', { class: 'gauge' },
@@ -187,6 +194,7 @@ export function showLimiters(report) {
       const share = one.keys / one.max_keys;
       const used = make('span', { class: full ? 'bad' : share > 0.9 ? 'warning' : 'good' });
       used.style.width = `${100 * share}%`;
+      used.hidden = !one.keys;
       return make('div', { class: 'gauge limiter' },
         make('span', { class: 'name' }, one.name),
         pill(state, tone),
@@ -218,7 +226,7 @@ export function showRules(report) {
   fill('rules', rows, () => {
     if (!rows.length) return empty('No rule has matched.');
     return [make('ul', { class: 'list' }, ...group(rows, 0, 1).sort((a, b) => b[1] - a[1]).map(([[rule, action], number]) =>
-      make('li', {}, make('span', { class: 'name' }, rule), pill(action, action === 'block' || action === 'close' ? 'bad' : 'neutral'),
+      make('li', {}, make('span', { class: 'name' }, rule), pill(action, ACTIONS[action] ?? 'neutral'),
         make('span', { class: 'number' }, count(number)))))];
   });
 }
