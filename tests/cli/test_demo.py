@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import wire
+from tests.cli.process import BACKGROUND
 from tests.raw import TIMEOUT, Raw
 
 pytestmark = pytest.mark.edge
@@ -37,10 +38,8 @@ def upgrade(place: str, path: str = "/") -> bytes:
 
 
 def test_the_demo():
-    # As a script has it that starts it in the background: Ctrl-C is not for it, nor for what it starts.
-    in_background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     with subprocess.Popen(
-        [*in_background, sys.executable, str(PROGRAM), "--port", "0", "--admin-port", "0"],
+        [*BACKGROUND, sys.executable, str(PROGRAM), "--port", "0", "--admin-port", "0"],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgews.cli.screen import bars, rate, screen, size, spell, summary, summary_head
+from edgews.cli.screen import bars, counted, rate, screen, size, spell, summary, summary_head
 from edgews.cli.top import joined
 from edgews.edge.analytics.pressure import Pressure
 from edgews.edge.analytics.reports import since
 from tests.edge.analytics.happenings import Happening, Process, happenings
+from tests.edge.analytics.test_reports import LIMIT
 
 
 @given(st.floats(0, 1e9))
-def test_numbers_are_short(number: float) -> None:
-    for text in (size(number), spell(number)):
+def test_numbers_are_short(value: float) -> None:
+    for text in (size(value), spell(value)):
         assert len(text) <= 12
         assert "e+" not in text
-    assert rate(number).replace(",", "").replace(".", "").isdigit()
+    assert rate(value).replace(",", "").replace(".", "").isdigit()
+
+
+@given(st.integers(0, 10**14))
+def test_counts_are_short(count: int) -> None:
+    text = counted(count)
+    assert len(text) <= 5
+    wanted = float(text.rstrip("kMGT")) * 1000 ** " kMGT".index(text[-1] if text[-1] in "kMGT" else " ")
+    assert abs(wanted - count) <= 0.01 * count
+
+
+ROW = {
+    "client": "2001:db8:1234:5678:9abc:def0:1234:5678",
+    "host": "example.com",
+    "target": "/chat/rooms/of/all/kinds",
+    "route": "chat",
+    "closing": False,
+    "age": 47 * 3600 + 59 * 60,
+    "messages_up": 123_456,
+    "messages_down": 99_999,
+    "bytes_up": 1000,
+    "bytes_down": 1000,
+    "ping": 0.0123,
+}
+
+
+@given(st.integers(75, 200), st.integers(12, 80), st.integers(0, 100))
+def test_connections_are_seen_in_any_terminal(width: int, height: int, limits: int) -> None:
+    """Columns stand below their titles, and a terminal that is too low has some of everything."""
+    report = Process(1000.0).report(
+        1000.0, limits=[LIMIT | {"name": f"route {at}", "state": "burst"} for at in range(limits)]
+    )
+    lines = [
+        "".join(text for text, _ in line)
+        for line in screen(report | {"limiters": []}, [ROW] * 50, width=width, height=height)
+    ]
+    assert len(lines) <= height
+    (head,) = (at for at, line in enumerate(lines) if line.startswith("client"))
+    assert len(lines) - head > min(51, 0.3 * height)
+    assert max(map(len, lines[head:])) <= width
+    assert lines[head + 1].index("/") < lines[head].index("open for")
+    for title, text in (("open for", "47 h 59 min"), ("messages", "↓100k"), ("bytes", "↓0.977KiB")):
+        assert lines[head].index(title) + len(title) == lines[head + 1].index(text) + len(text)
+    if head > limits + 9:
+        assert sum("1 of 2 + 1" in line and line.endswith("  route") for line in lines) == limits
+    else:
+        assert re.match(r"\.\.\. and \d+ lines", lines[head - 2])
 
 
 def test_numbers() -> None:

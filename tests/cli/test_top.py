@@ -16,7 +16,7 @@ import pytest
 from edgews.cli.arguments_admin import SORTS
 from edgews.edge.analytics.listing import KEYS
 from tests import wire
-from tests.cli.process import Terminal, command, output_of, run
+from tests.cli.process import Terminal, command, echo, output_of, run
 from tests.edge.admin.serving import TOKEN, Admin, admin
 from tests.edge.harness import Authority, Origin, Running, running, tunnel
 from tests.raw import TIMEOUT, Raw
@@ -131,6 +131,16 @@ def test_addresses_that_lead_nowhere(address: str) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_somebody_else_answers() -> None:
+    """An echo server takes everybody, and sends back what nobody awaits."""
+    with echo() as running:
+        done = run("top", "--once", running.http)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"edgews top: ")
+    assert b"no gateway" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
 def test_what_became_of_a_request(gateway: Running, served: Admin) -> None:
     refused, opened = gateway.last("refused")["ray"], gateway.last("open")["ray"]
     at = ("--admin", served.url)
@@ -190,6 +200,31 @@ def test_shells_complete_the_commands(shell: str) -> None:
         assert text in done.stdout.decode()
     if shell == "bash":
         assert subprocess.run(["bash", "-n"], input=done.stdout, timeout=TIMEOUT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("edgews che", ["check"]),
+        ("edgews check -c my", ["my.toml"]),
+        ("edgews top --token-file my", ["my.toml"]),
+        ("edgews rules test my", ["my.toml"]),
+        ("edgews top --sort pi", ["ping"]),
+    ],
+)
+def test_what_bash_completes(words: str, found: list[str], tmp_path: Path) -> None:
+    (tmp_path / "my.toml").touch()
+    script = run("completion", "bash").stdout.decode()
+    parts = words.split(" ")
+    call = f"COMP_WORDS=({words}); COMP_CWORD={len(parts) - 1}; _shtab_edgews"
+    done = subprocess.run(
+        ["bash", "-c", f'{script}\n{call} edgews "{parts[-1]}" "{parts[-2]}"; echo "${{COMPREPLY[@]}}"'],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=TIMEOUT,
+    )
+    assert done.stdout.split() == found
 
 
 def test_completion_says_what_is_missing() -> None:

@@ -16,7 +16,21 @@ _SPAN: Final = 5
 _BARS: Final = " ▁▂▃▄▅▆▇█"
 _RANGES: Final = {"3xxx": 3000, "4xxx": 4000, "other": 0}
 _TONES: Final = {"ok": "good", "burst": "warning", "over": "bad", "down": "bad"}
-COLUMNS: Final = "{:<22} {:<34} {:<14} {:>9} {:>15} {:>19} {:>8}"
+# Of the table: title, on which side it stands, how wide it is, and the least that says something.
+COLUMNS: Final = (
+    ("client", "<", 22, 15),
+    ("host and path", "<", 34, 14),
+    ("route", "<", 14, 0),
+    ("open for", ">", 11, 11),
+    ("messages", ">", 15, 13),
+    ("bytes", ">", 19, 18),
+    ("ping", ">", 8, 0),
+)
+_PATH: Final = 1
+# What becomes narrower, or goes, one after the other.
+_NARROWING: Final = (_PATH, 0, 5, 4, 2, 6)
+# How much of a terminal that is too low is the table's.
+_TABLE: Final = 0.4
 SUMMARY: Final = "{:>8} {:>8} {:>9} {:>8} {:>9} {:>11} {:>11}"
 
 
@@ -43,14 +57,44 @@ def screen(report: Report, rows: Sequence[Mapping[str, Any]], *, width: int, hei
     """Return all there is to see, as much as fits."""
     lines = [*_head(report, width), *_closes(report), *_refusals(report), *_limits(report)]
     lines += [*_limiters(report), *_origins(report)]
-    lines.append([])
-    lines.append(
-        [(COLUMNS.format("client", "host and path", "route", "open for", "messages", "bytes", "ping"), "dim")]
-    )
-    lines += [_row(row) for row in rows]
+    widths = _widths(width)
+    table: list[Line] = [[(_columns([title for title, *_ in COLUMNS], widths), "dim")]]
+    table += [_row(row, widths) for row in rows]
     if not rows:
-        lines.append([("no connection is open", "dim")])
-    return [_cut(line, width) for line in lines[:height]]
+        table.append([("no connection is open", "dim")])
+    # An empty line is between them.
+    room = height - 1 - min(len(table), max(height - 1 - len(lines), round(_TABLE * height)))
+    if len(lines) > room:
+        more = len(lines) - room + 1
+        lines = [*lines[: room - 1], [(f"... and {more} lines that a higher terminal shows", "dim")]]
+    return [_cut(line, width) for line in [*lines, [], *table][:height]]
+
+
+def _widths(width: int) -> list[int]:
+    """Return how wide each column of the table is; 0 is one that is not there."""
+    widths = [wide for _, _, wide, _ in COLUMNS]
+    over = sum(widths) + len(widths) - 1 - width
+    for at in _NARROWING:
+        least = COLUMNS[at][3]
+        if over > 0 and not least:
+            over -= widths[at] + 1
+            widths[at] = 0
+        elif over > 0:
+            take = min(over, widths[at] - least)
+            widths[at] -= take
+            over -= take
+    # A column that has gone may have been wider than it had to be.
+    widths[_PATH] += max(-over, 0) if widths[_PATH] < COLUMNS[_PATH][2] else 0
+    return widths
+
+
+def _columns(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """Return a line of the table; a column without a width is not there."""
+    return " ".join(
+        f"{text:{side}{wide}}"
+        for text, (_, side, *_), wide in zip(texts, COLUMNS, widths, strict=True)
+        if wide
+    )
 
 
 def recent(values: Sequence[int]) -> float:
@@ -71,6 +115,18 @@ def size(number: float) -> str:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.3g} {unit}"
         number /= 1024
     return f"{number:,.0f} TiB"
+
+
+def counted(count: int) -> str:
+    """Write how many there are in at most five characters."""
+    if count < 10_000:
+        return str(count)
+    value = float(count)
+    for unit in ("k", "M", "G", "T"):
+        value /= 1000
+        if value < 999.5:
+            return f"{value:.0f}{unit}" if value >= 99.5 else f"{value:.3g}{unit}"
+    return f"{value:.0f}T"
 
 
 def spell(value: float | None) -> str:
@@ -152,10 +208,15 @@ def _refusals(report: Report) -> list[Line]:
 def _limits(report: Report) -> list[Line]:
     lines: list[Line] = [[], [("limits", "strong")]]
     for limit in report["limits"]:
-        name = shown(limit["name"] or limit["kind"])
-        used = f"{limit['count']:,} of {limit['soft']:,}"
+        used = f"{limit['count']:,} of {limit['soft']:,}" + (
+            f" + {limit['burst']:,}" if limit["burst"] else ""
+        )
         lines.append(
-            [(f"  {limit['state']:<6}", _TONES.get(limit["state"], "")), (f"{used:>20}  {name}", "")]
+            [
+                (f"  {limit['state']:<6}", _TONES.get(limit["state"], "")),
+                (f"{used:>20}  {shown(limit['name'] or limit['kind'])}", ""),
+                (f"  {limit['kind']}" if limit["name"] else "", "dim"),
+            ]
         )
     return lines
 
@@ -192,17 +253,17 @@ def _origins(report: Report) -> list[Line]:
     return lines
 
 
-def _row(row: Mapping[str, Any]) -> Line:
-    text = COLUMNS.format(
-        _fit(row["client"] or "Unix socket", 22),
-        _fit(row["host"] + row["target"], 34),
-        _fit(row["route"], 14),
+def _row(row: Mapping[str, Any], widths: Sequence[int]) -> Line:
+    texts = [
+        _fit(row["client"] or "Unix socket", widths[0]),
+        _fit(row["host"] + row["target"], widths[1]),
+        _fit(row["route"], widths[2]),
         "closing" if row["closing"] else spell(row["age"]),
-        f"↑{row['messages_up']} ↓{row['messages_down']}",
+        f"↑{counted(row['messages_up'])} ↓{counted(row['messages_down'])}",
         f"↑{size(row['bytes_up'])} ↓{size(row['bytes_down'])}".replace(" B", "B").replace(" ", ""),
         spell(row["ping"]),
-    )
-    return [(text, "dim" if row["closing"] else "")]
+    ]
+    return [(_columns(texts, widths), "dim" if row["closing"] else "")]
 
 
 def _fit(text: str, width: int) -> str:

@@ -109,14 +109,20 @@ class _Reader:
         self._series: dict[str, Any] = {}
 
     def next(self) -> dict[str, Any]:
-        """Return the next update, with the whole series."""
+        """Return the next update, with the whole series.
+
+        Raises:
+            AdminError: who is asked is no gateway.
+        """
         while True:
-            message: dict[str, Any] = json.loads(self._ws.recv(timeout=_TIMEOUT))
-            if message["type"] == "update":
-                self._series = joined(self._series, message["report"]["series"])
-                message["report"]["series"] = self._series
-                del message["type"]
-                return message
+            try:
+                message: dict[str, Any] = json.loads(self._ws.recv(timeout=_TIMEOUT))
+                if message.pop("type") == "update":
+                    self._series = joined(self._series, message["report"]["series"])
+                    message["report"]["series"] = self._series
+                    return message
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise AdminError("that is no gateway's admin address: it says something else") from None
 
 
 def joined(before: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
