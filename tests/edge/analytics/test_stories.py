@@ -40,7 +40,7 @@ def test_what_happened_on_the_way_is_told() -> None:
     steps = refused(502, notes=["ws://o: The origin refused the connection", "the rule x matches", ""])
     assert steps[1:5] == [
         "The route chat took it.",
-        "Ws://o: The origin refused the connection.",
+        "ws://o: The origin refused the connection.",
         "The rule x matches.",
         "The origin ws://o was asked.",
     ]

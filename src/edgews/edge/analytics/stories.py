@@ -63,11 +63,16 @@ def tell(record: Mapping[str, Any]) -> list[str]:
         steps = [f"{client} asked for {record['host'] or 'no host'}{record['target']}."]
     if record["route"]:
         steps.append(f"The route {record['route']} took it.")
-    steps += [f"{note[0].upper()}{note[1:]}." for note in record.get("notes", ()) if note]
+    steps += [f"{_sentence(note)}." for note in record.get("notes", ()) if note]
     if record["origin"]:
         steps.append(f"The origin {record['origin']} was asked.")
     steps += {"refused": _refused, "end": _ended, "open": _open}.get(record["event"], _opening)(record)
     return steps
+
+
+def _sentence(note: str) -> str:
+    """Begin a note like a sentence, but for those that begin with the name of a rule or an origin."""
+    return f"T{note[1:]}" if note.startswith("the rule ") else note
 
 
 def _refused(record: Mapping[str, Any]) -> list[str]:
