@@ -144,6 +144,16 @@ def test_a_burst_that_lasts_is_refused_and_then_shed() -> None:
     assert limiter.admit(5, 51.5) == Admission(True, State.BURST)
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_who_is_told_to_go_is_told_on_whose_account(kind: Kind) -> None:
+    limiter = ConnectionLimiter({kind: ConnectionLimit(1, burst=1, allowance=1, patience=0)})
+    for name in range(2):
+        assert limiter.admit(name, 0, host="secret", route="secret", client="secret").allowed
+    (shed,) = limiter.shed(1, {})
+    assert ("all" if " of this " not in shed.reason else shed.reason.split(",")[0].split()[-1]) == kind.value
+    assert "secret" not in shed.reason
+
+
 def test_who_was_never_active_is_the_idlest() -> None:
     limiter = crowd(ConnectionLimit(1, burst=1, allowance=0, patience=0), 1)
     # An allowance of nothing takes nobody above the soft limit.

@@ -215,7 +215,7 @@ def test_connections_are_counted_before_any_rule(kind: Kind, text: str, other: d
     assert verdict.failure.cause == f"connection limit {kind.value}"
     assert verdict.scope is not None
     assert verdict.scope[0] is kind
-    assert verdict.explain()[0].startswith("connections: too many")
+    assert verdict.explain()[0].startswith("too many connections")
     assert policies.matches == {"all": 1}
     if other is not None:
         assert admit(policies, 3, UpgradeFacts(**{**_values(REQUEST), **other})).failure is None

@@ -37,6 +37,12 @@ class Kind(Enum):
 Scope: TypeAlias = "tuple[Kind, str]"
 
 
+def crowd(scope: Scope) -> str:
+    """Say of what there are too many, without a name: it is told to clients."""
+    kind, _ = scope
+    return "too many connections" + ("" if kind is Kind.ALL else f" of this {kind.value}")
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Whether a connection was taken; if not, which scope refused it.
@@ -59,7 +65,11 @@ class Shed:
     connection: Hashable
     scope: Scope
     code: int = SHED_CODE
-    reason: str = "too many connections, try again later"
+
+    @property
+    def reason(self) -> str:
+        """What it is told."""
+        return f"{crowd(self.scope)}, try again later"
 
 
 @dataclass(frozen=True, slots=True)

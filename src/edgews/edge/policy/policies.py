@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from .actions import Block, Close, Drop, RateLimit, RequireToken, Rule
 from .bearer import Places
 from .conngauge import ConnectionLimit
-from .connlimit import ConnectionLimiter, Kind, Scope
+from .connlimit import ConnectionLimiter, Kind, Scope, crowd
 from .connshared import SharedConnectionLimiter
 from .decisions import Failure
 from .fields import Characteristics, MessageFacts, UpgradeFacts
@@ -391,11 +391,10 @@ def _limited(limiter: str, decision: Decision) -> tuple[Failure, str]:
 
 def _crowded(scope: Scope, retry_after: int) -> Verdict:
     kind, _ = scope
-    of = "" if kind is Kind.ALL else f" of this {kind.value}"
     failure = Failure(
         503,
         f"connection limit {kind.value}",
-        f"Too many connections{of}, try again in {retry_after} s",
+        f"{crowd(scope).capitalize()}, try again in {retry_after} s",
         (("Retry-After", str(retry_after)),),
     )
-    return Verdict(failure, scope=scope, note=f"connections: too many{of}")
+    return Verdict(failure, scope=scope, note=crowd(scope))
