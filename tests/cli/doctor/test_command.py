@@ -155,7 +155,7 @@ class TestAnything:
     """Whatever comes, there is a report, and it says that something is wrong."""
 
     @settings(max_examples=40)
-    @given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
+    @given(st.binary(min_size=1, max_size=200) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
     def test_instead_of_an_answer(self, data: bytes) -> None:
         with Scripted(answering(data)) as server:
             assert ids(examine(server.uri()), Level.ERROR)

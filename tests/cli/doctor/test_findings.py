@@ -162,6 +162,10 @@ def linger(raw: Raw, data: bytes) -> bool:
     return True
 
 
+def begins_with_tls(raw: Raw) -> bool:
+    return raw.sock.recv(1, socket.MSG_PEEK) == b"\x16"
+
+
 def hang(raw: Raw) -> None:
     raw.read_until_gone()
 
@@ -214,7 +218,7 @@ CASES: dict[str, Visit] = {
     "tls-on-plain-port": scripted(answering(b"\x15\x03\x01\x00\x02\x02\x46")),
     "not-http": scripted(greeting(b"SSH-2.0-OpenSSH_9.2\r\n"), timeout=TIMEOUT),
     "answer-malformed": scripted(answering(b"HTTP/1.1 101 Switching\nUpgrade: websocket\n\n")),
-    "answer-cut": scripted(lambda raw: raw.read_head()),
+    "answer-cut": scripted(lambda raw: raw.sock.recv(65536)),
     "answer-timeout": scripted(hang, timeout=BRIEF),
     "origin-refused": door(own=True, origin="https://elsewhere.example"),
     "origin-required": door(own=True),
@@ -332,6 +336,38 @@ class TestMore:
         with Scripted(refusing(400, body)) as server:
             assert "tls-on-plain-port" in ids(examine(server.uri()))
 
+    def test_https_port_that_hangs_up(self) -> None:
+        """Servers of Python and Node do not answer a plain request there."""
+        with Scripted(conversing(), certificates.good()) as server:
+            report = examine(server.uri("ws"))
+        assert ids(report) == {"tls-on-plain-port"}
+        assert "TLS does" in self.found(report, "tls-on-plain-port")
+
+    def test_port_without_tls_that_hangs_up(self) -> None:
+        def peer(raw: Raw) -> None:
+            if begins_with_tls(raw):
+                return
+            raw.read_head()
+            raw.send(b"HTTP/1.1 426 Upgrade Required\r\n\r\n")
+
+        with Scripted(peer) as server:
+            report = examine(server.uri("wss"))
+        assert ids(report) == {"tls-not-spoken"}
+        assert "426" in self.found(report, "tls-not-spoken")
+
+    @pytest.mark.parametrize("alert", [True, False])
+    def test_port_with_tls_that_answers_plain_requests_as_well(self, alert: bool) -> None:
+        """It refuses the handshake, and says in plain HTTP that it wants TLS."""
+
+        def peer(raw: Raw) -> None:
+            if not begins_with_tls(raw):
+                refusing(400, "" if alert else "The plain HTTP request was sent to HTTPS port")(raw)
+            elif alert:
+                alerting(40)(raw)
+
+        with Scripted(peer) as server:
+            assert ids(examine(server.uri("wss"))) == {"tls-failed" if alert else "tls-ended"}
+
     @pytest.mark.parametrize("scheme", ["ws", "wss"])
     def test_http2_frames(self, scheme: str) -> None:
         with Scripted(answering(SETTINGS), certificates.good() if scheme == "wss" else None) as server:
@@ -356,7 +392,7 @@ class TestMore:
         assert "half" in self.found(report, "status-503")
 
     def test_reset_instead_of_an_answer(self) -> None:
-        with Scripted(lambda raw: (raw.read_head(), reset(raw, b""))) as server:
+        with Scripted(lambda raw: (raw.sock.recv(65536), reset(raw, b""))) as server:
             assert "was reset after 0 bytes" in self.found(examine(server.uri()), "answer-cut")
 
     def test_time_of_the_cut_is_measured(self) -> None:

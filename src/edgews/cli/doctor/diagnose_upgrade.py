@@ -7,7 +7,7 @@ from typing import Final
 
 from edgews.banners import HTTP_2, TLS, describe, is_http, speaker
 from edgews.cli.console import shown
-from edgews.cli.doctor.diagnose_network import reason_row, slow
+from edgews.cli.doctor.diagnose_network import reason_row, slow, wants_tls
 from edgews.cli.doctor.findings import Finding, Step, finding
 from edgews.cli.doctor.observed import Answer, Door, End
 from edgews.cli.doctor.tables import ADVICE
@@ -17,8 +17,6 @@ from edgews.extensions import check_answer
 from edgews.handshake import accept_key
 from edgews.headers import lists_token
 
-# What servers say in a 400 to a plain request on the port for HTTPS.
-_HTTPS_PORT: Final = (b"plain http request was sent to https port", b"http request to an https server")
 _REFUSALS: Final = (400, 401, 403)
 
 
@@ -48,6 +46,8 @@ def _no_response(answer: Answer) -> Finding:
     if answer.ending is None:
         part = f"{len(raw)} bytes" if raw else "nothing"
         return finding(ADVICE["answer-timeout"], f"{part} came within {answer.seconds:.1f} s")
+    if answer.speaks_tls:
+        return finding(ADVICE["tls-on-plain-port"], "a plain request gets no answer there, and TLS does")
     how = "was reset" if answer.ending.end is End.RESET else "ended"
     return finding(ADVICE["answer-cut"], f"the byte stream {how} after {len(raw)} bytes of an answer")
 
@@ -61,7 +61,7 @@ def _refused(response: Response) -> Finding:
     who = f" by {shown(server.strip())}" if server.strip() else ""
     body = shown(response.body.decode("utf-8", "replace").strip()[:120])
     found = f"status {status}{who}" + (f": {body}" if body else "")
-    if status == 400 and any(text in response.body.lower() for text in _HTTPS_PORT):
+    if status == 400 and wants_tls(response.body):
         return finding(ADVICE["tls-on-plain-port"], found, server=server)
     location = response.headers.get("Location")
     if 300 <= status < 400 and location is not None:
