@@ -23,6 +23,7 @@ from tests.cli.doctor.servers import (
     server_frame,
     silent_for,
     switch,
+    switching,
 )
 from tests.cli.process import EDGEWS, EXTRA, Terminal, run
 from tests.raw import Raw
@@ -54,6 +55,14 @@ class TestText:
         assert "something is wrong: 1 error" in text
         assert "A browser shows the close code 1006 and no reason" in text
         assert max(map(len, text.splitlines())) <= 80
+
+    def test_the_same_advice_is_given_once(self) -> None:
+        with Scripted(switching(Upgrade=None, Connection=None)) as server:
+            text = doctor(server.uri()).stdout
+        assert b"[upgrade-missing]" in text
+        assert b"[connection-missing]" in text
+        assert text.count(b"proxy_set_header Upgrade") == 1
+        assert b"change: - as above" in text
 
     def test_a_code_that_a_browser_does_show(self) -> None:
         with Scripted(conversing(text=closing(4001, b"\x1b[31mno"))) as server:
@@ -155,7 +164,9 @@ class TestAnything:
     """Whatever comes, there is a report, and it says that something is wrong."""
 
     @settings(max_examples=40)
-    @given(st.binary(min_size=1, max_size=200) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
+    @given(
+        st.binary(min_size=1, max_size=200) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest)
+    )
     def test_instead_of_an_answer(self, data: bytes) -> None:
         with Scripted(answering(data)) as server:
             assert ids(examine(server.uri()), Level.ERROR)

@@ -299,8 +299,9 @@ class TestMore:
             Upgrade=None, Connection="close", Sec_WebSocket_Accept="x", Transfer_Encoding="chunked"
         )
         with Scripted(peer) as server:
-            errors = ids(examine(server.uri()), Level.ERROR)
-        assert errors == {"upgrade-missing", "connection-missing", "accept-wrong", "answer-with-body"}
+            found = ids(examine(server.uri()))
+        # And not that it does not compress.
+        assert found == {"upgrade-missing", "connection-missing", "accept-wrong", "answer-with-body"}
 
     def test_behind_a_bad_certificate_it_goes_on(self, tmp_path: Path) -> None:
         report = CASES["cert-expired"](tmp_path)
@@ -330,6 +331,11 @@ class TestMore:
             assert "https://example.com/login" in self.found(examine(server.uri()), "redirect")
         with Scripted(refusing(429, Retry_After="7")) as server:
             assert "Retry-After: 7" in self.found(examine(server.uri()), "status-429")
+
+    def test_which_credentials_are_wanted(self) -> None:
+        with Scripted(refusing(401, WWW_Authenticate="Bearer", Retry_After="7")) as server:
+            told = self.found(examine(server.uri()), "status-401")
+        assert told == "status 401 (WWW-Authenticate: Bearer, Retry-After: 7)"
 
     def test_https_port_by_the_words_of_nginx(self) -> None:
         body = "<title>400 The plain HTTP request was sent to HTTPS port</title>"

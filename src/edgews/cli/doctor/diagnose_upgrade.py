@@ -17,6 +17,8 @@ from edgews.extensions import check_answer
 from edgews.handshake import accept_key
 from edgews.headers import lists_token
 
+# Fields of a refusal that say what it wants.
+_TOLD: Final = ("WWW-Authenticate", "Proxy-Authenticate", "Retry-After")
 _REFUSALS: Final = (400, 401, 403)
 
 
@@ -70,9 +72,9 @@ def _refused(response: Response) -> Finding:
     if versions is not None and not lists_token(response.headers.get_all("Sec-WebSocket-Version"), "13"):
         found = f"status {status}, Sec-WebSocket-Version: {shown(versions)}"
         return finding(ADVICE["version-unsupported"], found, server=server)
-    after = response.headers.get("Retry-After")
-    if after is not None:
-        found += f" (Retry-After: {shown(after)})"
+    told = [_field(response, name) for name in _TOLD if response.headers.has(name)]
+    if told:
+        found += f" ({', '.join(told)})"
     return finding(ADVICE.get(f"status-{status}", ADVICE["status-other"]), found, server=server)
 
 
@@ -110,7 +112,8 @@ def _switched(answer: Answer, response: Response) -> list[Finding]:
     except HandshakeError as error:
         add("extension-wrong", f"{shown(str(error))} ({_field(response, 'Sec-WebSocket-Extensions')})")
     else:
-        if agreement is None and answer.offers:
+        # Of a connection that fails it says nothing.
+        if agreement is None and answer.offers and not findings:
             add("extension-not-chosen", "permessage-deflate was offered and not chosen")
     return findings
 

@@ -246,7 +246,7 @@ class Probe:
         return answer
 
     def _ask_in_tls(self) -> bool:
-        """Say whether a port that hung up on a plain request speaks TLS: many servers with TLS do just that."""
+        """Say whether a port that hung up on a plain request speaks TLS."""
         sock = self._dial_again()
         if sock is None:
             return False
