@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,14 +35,18 @@ def doctor(*arguments: str, **options: str) -> subprocess.CompletedProcess[bytes
     return run("doctor", *arguments, **options)
 
 
+# A busy machine is slow, which is a warning.
+NOTHING = r"nothing is wrong: (\d warnings?, )?2 notes"
+
+
 class TestText:
     def test_nothing_is_wrong(self) -> None:
         with running(echo) as server:
             done = doctor(uri(server))
         assert (done.returncode, done.stderr) == (0, b"")
         lines = done.stdout.decode().splitlines()
-        assert any(re.fullmatch(r"ok       ping     Pong \(\d+\.\d ms\)", line) for line in lines)
-        assert lines[-1] == "nothing is wrong: 2 notes"
+        assert any(re.fullmatch(r"ok       ping     Pong \(\d+\.\d m?s\)", line) for line in lines)
+        assert re.fullmatch(NOTHING, lines[-1])
 
     def test_something_is_wrong(self) -> None:
         with Scripted(refusing(502, "oops", Server="nginx")) as server:
@@ -76,7 +81,7 @@ class TestText:
         with running(echo) as server:
             terminal = Terminal("doctor", uri(server), hide=hide)
             assert terminal.wait() == 0
-        assert b"nothing is wrong: 2 notes" in terminal.plain
+        assert re.search(NOTHING, terminal.plain.decode())
         assert (b"\x1b[32m" in terminal.shown) == (not hide)
 
     def test_nobody_reads(self) -> None:
@@ -105,6 +110,11 @@ class TestText:
         assert b"Traceback" not in asked[0].shown
 
 
+def found(report: Any) -> list[Any]:
+    """Return the findings, but for what a busy machine adds to them."""
+    return [finding for finding in report["findings"] if finding["id"] != "slow"]
+
+
 class TestJson:
     def test_fields(self) -> None:
         with running(echo) as server:
@@ -117,7 +127,7 @@ class TestJson:
         assert ["Upgrade", "websocket"] in steps["upgrade"]["details"]["headers"]
         assert steps["uri"]["seconds"] is None
         assert steps["idle"]["seconds"] >= 0.1
-        assert [finding["id"] for finding in report["findings"]] == ["extension-not-chosen", "origin-open"]
+        assert [finding["id"] for finding in found(report)] == ["extension-not-chosen", "origin-open"]
         assert report["browser"] is None
         assert done.returncode == 0
 
@@ -126,7 +136,7 @@ class TestJson:
             done = doctor("--json", server.uri())
         report = json.loads(done.stdout)
         assert (report["ok"], done.returncode) == (False, 1)
-        (finding,) = report["findings"]
+        (finding,) = found(report)
         assert (finding["id"], finding["level"], finding["browser"]) == ("status-404", "error", 1006)
         assert report["browser"] == {"code": 1006, "because": "status-404"}
 

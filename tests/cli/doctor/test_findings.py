@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from edgews import PerMessageDeflate
-from edgews.cli.doctor import diagnose_network, diagnose_upgrade
+from edgews.cli.doctor import diagnose_network, diagnose_upgrade, probe
 from edgews.cli.doctor.dial import dial_failure, lookup_failure
 from edgews.cli.doctor.findings import Level, Step
 from edgews.cli.doctor.observed import Lookup, Outcome
@@ -59,6 +59,15 @@ def trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The authority of the tests is one that this machine knows."""
     AUTHORITY.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a busy machine takes its time for is not the server's fault."""
+    for step in diagnose_network.SLOW:
+        monkeypatch.setitem(diagnose_network.SLOW, step, TIMEOUT)
+    for wait in ("_REPLY", "_IN_TLS"):
+        monkeypatch.setattr(probe, wait, TIMEOUT)
 
 
 def healthy(folder: Path, **options: Any) -> Report:
