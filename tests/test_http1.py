@@ -497,6 +497,7 @@ def test_h11_reads_the_responses_that_are_written(
     ("status", "line"),
     [
         (101, b"HTTP/1.1 101 Switching Protocols"),
+        (402, b"HTTP/1.1 402 Payment Required"),
         (426, b"HTTP/1.1 426 Upgrade Required"),
         (599, b"HTTP/1.1 599 "),
     ],

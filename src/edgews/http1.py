@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from sys import intern
 
 import h11
@@ -318,32 +319,8 @@ def encode_request(request: Request) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-# The reason phrases that a response may need; a reason phrase means nothing to a program. RFC 9112 §4.
-_REASONS = {
-    101: "Switching Protocols",
-    200: "OK",
-    204: "No Content",
-    301: "Moved Permanently",
-    302: "Found",
-    304: "Not Modified",
-    307: "Temporary Redirect",
-    308: "Permanent Redirect",
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    408: "Request Timeout",
-    426: "Upgrade Required",
-    429: "Too Many Requests",
-    431: "Request Header Fields Too Large",
-    500: "Internal Server Error",
-    501: "Not Implemented",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-    505: "HTTP Version Not Supported",
-}
+# A reason phrase means nothing to a program, and helps people who look on. RFC 9112 §4.
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 def encode_response(response: Response) -> bytes:

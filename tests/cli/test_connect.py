@@ -60,6 +60,16 @@ class TestPipe:
         assert b"not sent: line 2 is not UTF-8" in done.stderr
         assert len(done.stdout.splitlines()) == 2
 
+    @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+    def test_streams_that_are_closed(self, closed: str) -> None:
+        with echo() as server:
+            line = [*EDGEWS, "connect", server.ws]
+            shell = ["sh", "-c", f'"$@" {closed}', "sh", *line]
+            done = subprocess.run(shell, input=b"one\n", capture_output=True, timeout=TIMEOUT)
+        assert done.returncode == 0
+        assert b"Traceback" not in done.stderr
+        assert (b"3 bytes: one" in done.stdout) == (closed == "2>&-")
+
     def test_nobody_reads_the_output(self) -> None:
         with echo() as server:
             process = subprocess.Popen(

@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the name of the command; None takes them from the command line.
     """
+    _stand_in()
     options = vars(parser().parse_args(arguments))
     module, function = _COMMANDS[options.pop("command")]
     try:
@@ -36,6 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Nobody reads what we show; the interpreter must not try again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _stand_in() -> None:
+    """Put the null device in the place of standard streams that are closed, as in `edgews echo >&-`.
+
+    Otherwise Python has none, and the first socket would get their number.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 # Where each command is: its module is imported when it is asked for, so that no command waits for the others.

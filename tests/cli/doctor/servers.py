@@ -107,6 +107,7 @@ class Scripted:
         except OSError:
             # Read what came behind, so that the alert is not overtaken by a reset.
             with contextlib.suppress(OSError):
+                socket.socket.shutdown(tls, socket.SHUT_WR)
                 while socket.socket.recv(tls, 4096):
                     pass
             return False

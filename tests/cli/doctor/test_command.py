@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +24,7 @@ from tests.cli.doctor.servers import (
     server_frame,
     silent_for,
     switch,
+    switching,
 )
 from tests.cli.process import EDGEWS, EXTRA, Terminal, run
 from tests.raw import Raw
@@ -33,14 +35,18 @@ def doctor(*arguments: str, **options: str) -> subprocess.CompletedProcess[bytes
     return run("doctor", *arguments, **options)
 
 
+# A busy machine is slow, which is a warning.
+NOTHING = r"nothing is wrong: (\d warnings?, )?2 notes"
+
+
 class TestText:
     def test_nothing_is_wrong(self) -> None:
         with running(echo) as server:
             done = doctor(uri(server))
         assert (done.returncode, done.stderr) == (0, b"")
         lines = done.stdout.decode().splitlines()
-        assert any(re.fullmatch(r"ok       ping     Pong \(\d+\.\d ms\)", line) for line in lines)
-        assert lines[-1] == "nothing is wrong: 2 notes"
+        assert any(re.fullmatch(r"ok       ping     Pong \(\d+\.\d m?s\)", line) for line in lines)
+        assert re.fullmatch(NOTHING, lines[-1])
 
     def test_something_is_wrong(self) -> None:
         with Scripted(refusing(502, "oops", Server="nginx")) as server:
@@ -55,6 +61,14 @@ class TestText:
         assert "A browser shows the close code 1006 and no reason" in text
         assert max(map(len, text.splitlines())) <= 80
 
+    def test_the_same_advice_is_given_once(self) -> None:
+        with Scripted(switching(Upgrade=None, Connection=None)) as server:
+            text = doctor(server.uri()).stdout
+        assert b"[upgrade-missing]" in text
+        assert b"[connection-missing]" in text
+        assert text.count(b"proxy_set_header Upgrade") == 1
+        assert b"change: - as above" in text
+
     def test_a_code_that_a_browser_does_show(self) -> None:
         with Scripted(conversing(text=closing(4001, b"\x1b[31mno"))) as server:
             done = doctor(server.uri())
@@ -67,7 +81,7 @@ class TestText:
         with running(echo) as server:
             terminal = Terminal("doctor", uri(server), hide=hide)
             assert terminal.wait() == 0
-        assert b"nothing is wrong: 2 notes" in terminal.plain
+        assert re.search(NOTHING, terminal.plain.decode())
         assert (b"\x1b[32m" in terminal.shown) == (not hide)
 
     def test_nobody_reads(self) -> None:
@@ -96,6 +110,11 @@ class TestText:
         assert b"Traceback" not in asked[0].shown
 
 
+def found(report: Any) -> list[Any]:
+    """Return the findings, but for what a busy machine adds to them."""
+    return [finding for finding in report["findings"] if finding["id"] != "slow"]
+
+
 class TestJson:
     def test_fields(self) -> None:
         with running(echo) as server:
@@ -108,7 +127,7 @@ class TestJson:
         assert ["Upgrade", "websocket"] in steps["upgrade"]["details"]["headers"]
         assert steps["uri"]["seconds"] is None
         assert steps["idle"]["seconds"] >= 0.1
-        assert [finding["id"] for finding in report["findings"]] == ["extension-not-chosen", "origin-open"]
+        assert [finding["id"] for finding in found(report)] == ["extension-not-chosen", "origin-open"]
         assert report["browser"] is None
         assert done.returncode == 0
 
@@ -117,7 +136,7 @@ class TestJson:
             done = doctor("--json", server.uri())
         report = json.loads(done.stdout)
         assert (report["ok"], done.returncode) == (False, 1)
-        (finding,) = report["findings"]
+        (finding,) = found(report)
         assert (finding["id"], finding["level"], finding["browser"]) == ("status-404", "error", 1006)
         assert report["browser"] == {"code": 1006, "because": "status-404"}
 
@@ -155,7 +174,9 @@ class TestAnything:
     """Whatever comes, there is a report, and it says that something is wrong."""
 
     @settings(max_examples=40)
-    @given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest))
+    @given(
+        st.binary(min_size=1, max_size=200) | st.binary(max_size=100).map(lambda rest: b"HTTP/1.1 " + rest)
+    )
     def test_instead_of_an_answer(self, data: bytes) -> None:
         with Scripted(answering(data)) as server:
             assert ids(examine(server.uri()), Level.ERROR)

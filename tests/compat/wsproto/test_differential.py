@@ -215,13 +215,13 @@ def test_the_same_offers_and_answers(options: dict[str, Any]) -> None:
 
 
 def names(module: ModuleType) -> dict[str, Any]:
-    """Return what a module of wsproto defines for others."""
+    """Return what others can have from a module of wsproto: its own, and what it has from its siblings."""
     return {
         name: value
         for name, value in vars(module).items()
         if not name.startswith("_")
         and not isinstance(value, ModuleType)
-        and getattr(value, "__module__", module.__name__) == module.__name__
+        and getattr(value, "__module__", module.__name__).partition(".")[0] == "wsproto"
     }
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
+import ssl
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -27,6 +29,9 @@ from wsproto.utilities import RemoteProtocolError
 
 from .agent import HOST, REFUSAL, Message, Options, Pieces, ThreadsAgent
 
+# What a socket that does not block raises when there is nothing to read, or no room to write.
+LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
 
 class Refused(Exception):
     def __init__(self, status: int) -> None:
@@ -38,6 +43,8 @@ class Connection:
     """A socket, with wsproto for what passes it."""
 
     def __init__(self, sock: socket.socket, kind: wsproto.ConnectionType) -> None:
+        # One thread reads, others write: OpenSSL wants one at a time, and a lock may not be held for long.
+        sock.setblocking(False)
         self.sock = sock
         self.ws = wsproto.WSConnection(kind)
         self._lock = threading.Lock()
@@ -49,13 +56,27 @@ class Connection:
 
     def send(self, event: Any) -> None:
         with self._lock:
-            self.sock.sendall(self.ws.send(event))
+            data = memoryview(self.ws.send(event))
+            while data:
+                try:
+                    data = data[self.sock.send(data) :]
+                except LATER:
+                    select.select([], [self.sock], [])
+
+    def receive(self) -> bytes:
+        """Wait for bytes; none are the end of the stream."""
+        while True:
+            try:
+                with self._lock:
+                    return self.sock.recv(65536)
+            except LATER:
+                select.select([self.sock], [], [])
 
     def event(self) -> Any:
         """Return the next event; None at the end of the stream."""
         while not self._events:
             try:
-                data = self.sock.recv(65536)
+                data = self.receive()
             except ConnectionError:
                 data = b""
             if not data:
@@ -151,7 +172,7 @@ class Wsproto(ThreadsAgent):
                         if ws.ws.state is ConnectionState.REMOTE_CLOSING:
                             ws.send(event.response())
                         # The server ends its stream first: RFC 6455 §7.1.1.
-                        while ws.ws.client and ws.sock.recv(65536):
+                        while ws.ws.client and ws.receive():
                             pass
                     return
                 else:

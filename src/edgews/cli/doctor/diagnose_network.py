@@ -48,6 +48,9 @@ _REASONS: Final = (
     ("BAD_RECORD_TYPE", "tls-not-spoken"),
 )
 
+# What servers say in a 400 to a plain request on the port for HTTPS.
+_HTTPS_PORT: Final = (b"plain http request was sent to https port", b"http request to an https server")
+
 # Seconds above which a step is slow. A lookup is one round trip, TCP another, TLS one or two.
 SLOW: Final = {
     Step.DNS: 1.0,
@@ -98,22 +101,37 @@ def diagnose_dial(attempts: Sequence[Attempt]) -> list[Finding]:
     return findings + slow(Step.TCP, attempts[-1].seconds)
 
 
-def diagnose_tls(tls: TlsHandshake, host: str) -> list[Finding]:
+def diagnose_tls(tls: TlsHandshake) -> list[Finding]:
     """Judge a TLS handshake and the certificate."""
     if tls.outcome is Outcome.TIMEOUT:
         return [finding(ADVICE["tls-timeout"], f"nothing came within {tls.seconds:.1f} s")]
-    if tls.outcome is Outcome.ENDED:
-        return [finding(ADVICE["tls-ended"], tls.detail)]
-    if tls.outcome is Outcome.FAILED:
-        row = reason_row(tls.reason)
-        if tls.plain and row in ("tls-not-spoken", "tls-failed") and speaker(tls.plain) != TLS:
-            if not is_http(tls.plain):
-                return [finding(ADVICE["not-http"], describe(tls.plain), step=Step.TLS)]
-            line = tls.plain.partition(b"\r\n")[0].decode("latin-1")
-            return [finding(ADVICE["tls-not-spoken"], f"a plain request there is answered with {line}")]
-        return [finding(ADVICE[row], f"OpenSSL says: {tls.detail}")]
-    findings = _certificate(tls, host)
+    if tls.outcome in (Outcome.ENDED, Outcome.FAILED):
+        return [_not_shaken(tls)]
+    findings = _certificate(tls)
     return findings + slow(Step.TLS, tls.seconds)
+
+
+def _not_shaken(tls: TlsHandshake) -> Finding:
+    """Judge a TLS handshake that failed, also by what the port says to a plain request."""
+    ended = tls.outcome is Outcome.ENDED
+    row = "tls-ended" if ended else reason_row(tls.reason)
+    spoken = is_alert(tls.reason) or speaker(tls.plain) == TLS or wants_tls(tls.plain)
+    if tls.plain and not spoken and row in ("tls-not-spoken", "tls-failed", "tls-ended"):
+        if not is_http(tls.plain):
+            return finding(ADVICE["not-http"], describe(tls.plain), step=Step.TLS)
+        line = tls.plain.partition(b"\r\n")[0].decode("latin-1")
+        return finding(ADVICE["tls-not-spoken"], f"a plain request there is answered with {line}")
+    return finding(ADVICE[row], tls.detail if ended else f"OpenSSL says: {tls.detail}")
+
+
+def is_alert(reason: str) -> bool:
+    """Say whether OpenSSL's name of a failure is that of an alert, so that the other end speaks TLS."""
+    return "_ALERT_" in reason
+
+
+def wants_tls(answer: bytes) -> bool:
+    """Say whether an answer in plain HTTP says that the port is for HTTPS."""
+    return any(words in answer.lower() for words in _HTTPS_PORT)
 
 
 def reason_row(reason: str) -> str:
@@ -121,7 +139,7 @@ def reason_row(reason: str) -> str:
     return next((row for part, row in _REASONS if part in reason), "tls-failed")
 
 
-def _certificate(tls: TlsHandshake, host: str) -> list[Finding]:
+def _certificate(tls: TlsHandshake) -> list[Finding]:
     told = _told(tls.certificate, tls.now)
     if not tls.checked:
         return [finding(ADVICE["cert-unchecked"], told or "any certificate was taken")]
@@ -131,8 +149,7 @@ def _certificate(tls: TlsHandshake, host: str) -> list[Finding]:
             sent = "" if tls.chain is None else f"; the server sent {tls.chain} of the chain"
         else:
             row, sent = _CERTIFICATE.get(tls.verify_code, "cert-refused"), ""
-        for_host = f" for {host}" if row == "cert-wrong-host" else ""
-        return [finding(ADVICE[row], f"{tls.detail}{for_host}{sent}{': ' if told else ''}{told}")]
+        return [finding(ADVICE[row], f"{tls.detail.rstrip('.')}{sent}{': ' if told else ''}{told}")]
     if tls.certificate is not None and tls.certificate.not_after - tls.now < _SOON:
         return [finding(ADVICE["cert-expires-soon"], told)]
     return []

@@ -7,7 +7,7 @@ from typing import Final
 
 from edgews.banners import HTTP_2, TLS, describe, is_http, speaker
 from edgews.cli.console import shown
-from edgews.cli.doctor.diagnose_network import reason_row, slow
+from edgews.cli.doctor.diagnose_network import reason_row, slow, wants_tls
 from edgews.cli.doctor.findings import Finding, Step, finding
 from edgews.cli.doctor.observed import Answer, Door, End
 from edgews.cli.doctor.tables import ADVICE
@@ -17,8 +17,8 @@ from edgews.extensions import check_answer
 from edgews.handshake import accept_key
 from edgews.headers import lists_token
 
-# What servers say in a 400 to a plain request on the port for HTTPS.
-_HTTPS_PORT: Final = (b"plain http request was sent to https port", b"http request to an https server")
+# Fields of a refusal that say what it wants.
+_TOLD: Final = ("WWW-Authenticate", "Proxy-Authenticate", "Retry-After")
 _REFUSALS: Final = (400, 401, 403)
 
 
@@ -48,6 +48,8 @@ def _no_response(answer: Answer) -> Finding:
     if answer.ending is None:
         part = f"{len(raw)} bytes" if raw else "nothing"
         return finding(ADVICE["answer-timeout"], f"{part} came within {answer.seconds:.1f} s")
+    if answer.speaks_tls:
+        return finding(ADVICE["tls-on-plain-port"], "a plain request gets no answer there, and TLS does")
     how = "was reset" if answer.ending.end is End.RESET else "ended"
     return finding(ADVICE["answer-cut"], f"the byte stream {how} after {len(raw)} bytes of an answer")
 
@@ -61,7 +63,7 @@ def _refused(response: Response) -> Finding:
     who = f" by {shown(server.strip())}" if server.strip() else ""
     body = shown(response.body.decode("utf-8", "replace").strip()[:120])
     found = f"status {status}{who}" + (f": {body}" if body else "")
-    if status == 400 and any(text in response.body.lower() for text in _HTTPS_PORT):
+    if status == 400 and wants_tls(response.body):
         return finding(ADVICE["tls-on-plain-port"], found, server=server)
     location = response.headers.get("Location")
     if 300 <= status < 400 and location is not None:
@@ -70,9 +72,9 @@ def _refused(response: Response) -> Finding:
     if versions is not None and not lists_token(response.headers.get_all("Sec-WebSocket-Version"), "13"):
         found = f"status {status}, Sec-WebSocket-Version: {shown(versions)}"
         return finding(ADVICE["version-unsupported"], found, server=server)
-    after = response.headers.get("Retry-After")
-    if after is not None:
-        found += f" (Retry-After: {shown(after)})"
+    told = [_field(response, name) for name in _TOLD if response.headers.has(name)]
+    if told:
+        found += f" ({', '.join(told)})"
     return finding(ADVICE.get(f"status-{status}", ADVICE["status-other"]), found, server=server)
 
 
@@ -110,7 +112,8 @@ def _switched(answer: Answer, response: Response) -> list[Finding]:
     except HandshakeError as error:
         add("extension-wrong", f"{shown(str(error))} ({_field(response, 'Sec-WebSocket-Extensions')})")
     else:
-        if agreement is None and answer.offers:
+        # Of a connection that fails it says nothing.
+        if agreement is None and answer.offers and not findings:
             add("extension-not-chosen", "permessage-deflate was offered and not chosen")
     return findings
 

@@ -113,6 +113,7 @@ class Answer:
         fault: why the response cannot be read.
         ending: how the byte stream ended, None if it did not.
         error: OpenSSL's name of a failure that came late.
+        speaks_tls: whether the port answered in TLS, where a plain request got no answer.
     """
 
     request: Request
@@ -123,6 +124,7 @@ class Answer:
     fault: str = ""
     ending: Ending | None = None
     error: str = ""
+    speaks_tls: bool = False
 
 
 @dataclass(slots=True)

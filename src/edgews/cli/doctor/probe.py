@@ -24,6 +24,8 @@ from edgews.events import Event, Ping, Pong
 
 # How long to wait for an answer to the message, which need not come (seconds).
 _REPLY: Final = 1.0
+# How long a port that has just hung up may take for a TLS handshake (seconds).
+_IN_TLS: Final = 2.0
 _TEXT_SHOWN: Final = 60
 _EVENTS_TOLD: Final = 5
 
@@ -112,7 +114,7 @@ class Probe:
                 shaken.version, shaken.cipher = second.version, second.cipher
         if tls is not None and not self._checked:
             shaken.certificate, shaken.chain = inspect(tls, self._dial_again, host, options.timeout)
-        if shaken.outcome is Outcome.FAILED:
+        if shaken.outcome in (Outcome.FAILED, Outcome.ENDED):
             shaken.plain = self._ask_plainly()
         self._shaken(shaken)
         return tls
@@ -126,13 +128,15 @@ class Probe:
             about = tls.certificate and diagnose_network.certificate_text(tls.certificate, tls.now)
             found = f"{tls.version}, {tls.cipher}" + (f"; certificate {about}" if about else "")
         certificate = None if tls.certificate is None else asdict(tls.certificate)
-        findings = diagnose_network.diagnose_tls(tls, self._options.uri.host)
+        findings = diagnose_network.diagnose_tls(tls)
         self._done(
             Step.TLS, found, findings, tls.seconds, version=tls.version or None, certificate=certificate
         )
 
     def _upgrade(self, talk: Talk) -> Answer:
         answer = talk.open(OFFERS)
+        if not self._options.uri.secure and not answer.raw and answer.ending is not None:
+            answer.speaks_tls = self._ask_in_tls()
         response = answer.response
         if response is None:
             found, fields = "no HTTP answer", []
@@ -240,6 +244,18 @@ class Probe:
             sock.sendall(f"GET / HTTP/1.1\r\nHost: {self._options.uri.host_header}\r\n\r\n".encode())
             answer = sock.recv(4096)
         return answer
+
+    def _ask_in_tls(self) -> bool:
+        """Say whether a port that hung up on a plain request speaks TLS."""
+        sock = self._dial_again()
+        if sock is None:
+            return False
+        options = self._options
+        wait = min(options.timeout, _IN_TLS)
+        shaken, tls = shake_hands(sock, options.uri.host, context(checked=False), wait)
+        if tls is not None:
+            tls.close()
+        return tls is not None or diagnose_network.is_alert(shaken.reason)
 
     def _knock(self, origin: str | None) -> Door:
         """Open another connection, as a page of that origin would, and close it at once."""

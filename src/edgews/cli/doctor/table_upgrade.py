@@ -114,7 +114,7 @@ ROWS: Final = (
         "tls-on-plain-port",
         Step.UPGRADE,
         "the port speaks TLS",
-        "A plain request got an answer in TLS, or was told that the port is for HTTPS.",
+        "A plain request got an answer in TLS, or none, or was told that the port is for HTTPS.",
         (Change("use wss:// in place of ws://"),),
         browser=1006,
     ),

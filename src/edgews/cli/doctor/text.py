@@ -7,7 +7,7 @@ import textwrap
 from typing import Final
 
 from edgews.cli.console import Span, show, shown
-from edgews.cli.doctor.findings import Finding, Level, worst
+from edgews.cli.doctor.findings import Change, Finding, Level, worst
 from edgews.cli.doctor.report import Report, StepReport
 
 # How a step is marked, by its worst finding.
@@ -34,8 +34,10 @@ def show_step(step: StepReport) -> None:
     first, *more = textwrap.wrap(shown(step.found), max(20, width - 20), break_on_hyphens=False) or [""]
     show([_MARKS[worst(step.findings)], "  ", (f"{step.step.value:8}", "strong"), f" {first}"], end="")
     show([*(f"\n{' ' * 18}{line}" for line in more), (time, "dim")])
+    before: tuple[Change, ...] = ()
     for finding in step.findings:
-        _show_finding(finding, width)
+        _show_finding(finding, width, before)
+        before = finding.changes
 
 
 def show_end(report: Report) -> None:
@@ -59,13 +61,15 @@ def show_end(report: Report) -> None:
         show([textwrap.fill(told, min(shutil.get_terminal_size().columns, _WIDEST))])
 
 
-def _show_finding(finding: Finding, width: int) -> None:
+def _show_finding(finding: Finding, width: int, before: tuple[Change, ...]) -> None:
+    """Show a finding; what to change is not said again where the one `before` has the same."""
     advice = finding.advice
     show([_INDENT, (advice.title, _MARKS[advice.level][1]), (f" [{advice.id}]", "dim")])
     _paragraph(shown(finding.found), width, "found:  ")
     _paragraph(advice.meaning, width, "means:  ")
-    for number, change in enumerate(finding.changes):
-        _paragraph(str(change), width, "change: - " if not number else "        - ")
+    changes = ["as above"] if finding.changes == before else list(map(str, finding.changes))
+    for number, change in enumerate(changes):
+        _paragraph(change, width, "change: - " if not number else "        - ")
 
 
 def _paragraph(text: str, width: int, label: str) -> None:

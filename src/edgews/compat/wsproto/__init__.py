@@ -14,8 +14,8 @@ What is different, and why:
   `install(limits=...)` or an argument says otherwise. Heads of HTTP are limited as well.
 * Parameters of permessage-deflate that RFC 7692 does not allow are declined, and of several offers the first
   acceptable one counts.
-* Ping and Pong may be sent until the closing handshake is complete. Behind it, the end of the byte stream is
-  no event of its own.
+* Ping and Pong may be sent until the closing handshake is complete.
+* Behind the peer's Close, the end of the byte stream is no event of its own.
 * `LocalProtocolError` and `RemoteProtocolError` are all that is raised.
 * Extensions of other makers are negotiated, and their hooks for frames are called, at a price in speed, where
   permessage-deflate stands behind them; in front of them, or with hooks of its own, it is refused with

@@ -30,6 +30,8 @@ from edgews.states import Transport
 from .events import BytesMessage, CloseConnection, Event, Message, Ping, Pong, TextMessage
 from .extensions import PerMessageDeflate, has_hooks, require_extension
 from .frame_protocol import LOCAL_ONLY_CLOSE_REASONS, CloseReason, close_reason
+from .frame_protocol import Opcode as Opcode
+from .frame_protocol import ParseFailed as ParseFailed
 from .hooks import HookedFrames
 from .utilities import LocalProtocolError
 

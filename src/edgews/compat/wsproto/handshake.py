@@ -36,6 +36,9 @@ from .extensions import (
     server_extensions_handshake,
 )
 from .utilities import LocalProtocolError, RemoteProtocolError, split_comma_header
+from .utilities import generate_accept_token as generate_accept_token
+from .utilities import generate_nonce as generate_nonce
+from .utilities import normed_header_dict as normed_header_dict
 
 if TYPE_CHECKING:
     from .typing import Headers
