@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Final, TypedDict
 
@@ -16,7 +16,7 @@ from .errors import InvalidValueError
 from .events import Delivery
 from .extensions import PerMessageDeflate, offers
 from .headers import Headers, HeadersLike, is_token
-from .limits import Limits, Timeouts
+from .limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from .uri import URI
 
 # Who asks, where the application does not say something else. RFC 9110 §10.1.5.
@@ -32,10 +32,9 @@ _HARMLESS: Final = frozenset(
 _COOKIE: Final = re.compile(r'[!#-+\--:<-\[\]-~]*|"[!#-+\--:<-\[\]-~]*"')
 
 
-class ClientArguments(TypedDict, total=False):
-    """The arguments of `connect` that are the same everywhere, as `reconnect` hands them on."""
+class RequestArguments(TypedDict, total=False):
+    """The arguments of `connect` that make the request."""
 
-    proxy: str | bool | None
     redirects: int
     origin: str | None
     subprotocols: Sequence[str]
@@ -45,6 +44,12 @@ class ClientArguments(TypedDict, total=False):
     delivery: Delivery
     limits: Limits
     timeouts: Timeouts
+
+
+class ClientArguments(RequestArguments, total=False):
+    """The arguments of `connect` that are the same everywhere, as `reconnect` hands them on."""
+
+    proxy: str | bool | None
 
 
 def check_lasting(arguments: Mapping[str, object]) -> None:
@@ -74,15 +79,15 @@ class ClientOptions:
         timeouts: times in seconds.
     """
 
-    redirects: int
-    origin: str | None
-    subprotocols: Sequence[str]
-    headers: HeadersLike
-    cookies: Mapping[str, str]
-    compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None
-    delivery: Delivery
-    limits: Limits
-    timeouts: Timeouts
+    redirects: int = 0
+    origin: str | None = None
+    subprotocols: Sequence[str] = ()
+    headers: HeadersLike = ()
+    cookies: Mapping[str, str] = field(default_factory=dict)
+    compression: PerMessageDeflate | Sequence[PerMessageDeflate] | None = None
+    delivery: Delivery = Delivery.MESSAGES
+    limits: Limits = DEFAULT_LIMITS
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
 
     def __post_init__(self) -> None:
         check_size("redirects", self.redirects, 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgews import Headers, Request, Response
+from edgews import Headers, InvalidValueError, Request, Response
 from edgews.attempts import Attempt
 from edgews.backoff import Backoff
 from edgews.outcomes import ConnectionClosed, InvalidHandshake
@@ -204,6 +204,31 @@ async def test_a_loop_without_a_block_is_a_mistake(d: Driver) -> None:
 async def test_a_byte_stream_is_good_for_one_connection(d: Driver, name: str) -> None:
     with pytest.raises(TypeError, match="good for one"):
         d.reconnect(f"ws://{HOST}:1/", **{name: object()})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"uri": "http://server.example/"},
+        {"ssl": client_context()},
+        {"server_hostname": "server.example"},
+        {"server_hostname": 1},
+        {"ssl": True},
+        {"proxy": 3128},
+        {"redirects": -1},
+        {"headers": {"X": 1}},
+        {"cookies": [("a", "b")]},
+        {"limits": 5},
+        {"backoff": 1.0},
+        {"on_attempt": "print"},
+        {"unheard_of": 1},
+    ],
+    ids=lambda options: "-".join(options),
+)
+async def test_arguments_are_looked_at_where_they_are_given(d: Driver, options: dict[str, Any]) -> None:
+    """And not when the loop has begun, which may be elsewhere."""
+    with pytest.raises((TypeError, ValueError, InvalidValueError)):
+        d.reconnect(**{"uri": f"ws://{HOST}:1/", **options})
 
 
 async def test_a_loop_can_be_entered_again(d: Driver) -> None:

@@ -7,6 +7,7 @@ import ssl as tls
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import NoneType
+from typing import Unpack
 
 from edgews.arguments import check
 from edgews.endpoints import check_client
@@ -15,7 +16,7 @@ from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
-from edgews.requests import ClientOptions
+from edgews.requests import ClientOptions, RequestArguments
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, as_uri
 
@@ -77,17 +78,12 @@ def connect(
 
     RFC 6455 §4.1.
     """
-    parsed = as_uri(uri)
-    check("sock", sock, (socket.socket, NoneType), "a socket or None")
-    check_client(
-        parsed,
+    opening = Opening(
+        uri,
         ssl=ssl,
         server_hostname=server_hostname,
+        sock=sock,
         proxy=proxy,
-        redirects=redirects,
-        streams={"sock": sock},
-    )
-    options = ClientOptions(
         redirects=redirects,
         origin=origin,
         subprotocols=subprotocols,
@@ -98,47 +94,79 @@ def connect(
         limits=limits,
         timeouts=timeouts,
     )
-    course = Course(parsed, options, monotonic(), Reach.ANYWHERE if sock is None else Reach.NOWHERE)
-    while True:
-        conn = course.connection()
-        stream = _stream(sock or _dial(course, proxy), course, ssl, server_hostname)
+    return opening.open()
+
+
+class Opening:
+    """What `connect` was told, once it is known to make sense."""
+
+    def __init__(
+        self,
+        uri: str | URI,
+        *,
+        ssl: tls.SSLContext | None = None,
+        server_hostname: str | None = None,
+        sock: socket.socket | None = None,
+        proxy: str | bool | None = True,
+        **request: Unpack[RequestArguments],
+    ) -> None:
+        self._uri = as_uri(uri)
+        check("sock", sock, (socket.socket, NoneType), "a socket or None")
+        options = ClientOptions(**request)
+        check_client(
+            self._uri,
+            ssl=ssl,
+            server_hostname=server_hostname,
+            proxy=proxy,
+            redirects=options.redirects,
+            streams={"sock": sock},
+        )
+        self._ssl = ssl
+        self._server_hostname = server_hostname
+        self._sock = sock
+        self._proxy = proxy
+        self._options = options
+
+    def open(self) -> WebSocket:
+        """Return an open connection; without a `sock`, another one each time."""
+        reach = Reach.ANYWHERE if self._sock is None else Reach.NOWHERE
+        course = Course(self._uri, self._options, monotonic(), reach)
+        while True:
+            conn = course.connection()
+            stream = self._stream(self._sock or self._dial(course), course)
+            try:
+                ws = WebSocket(conn, stream, "edgews-client")
+            except BaseException:
+                stream.close()
+                raise
+            try:
+                ws._start()
+                opened = ws._wait_open()
+            except BaseException:
+                ws._abort()
+                if ws._thread.is_alive():
+                    ws._join()
+                raise
+            if opened:
+                return ws
+            assert ws.closed is not None
+            if isinstance(stream, TlsStream) and not stream.shaken and stream.error is not None:
+                raise stream.error
+            course.turn(ws.closed, ws.response)
+
+    def _dial(self, course: Course) -> socket.socket:
+        uri = course.uri
+        if proxy := proxy_for(uri, self._proxy):
+            return tunnel(proxy, uri, course.deadline)
+        return dial(uri.host, uri.port, course.deadline)
+
+    def _stream(self, sock: socket.socket, course: Course) -> Stream:
         try:
-            ws = WebSocket(conn, stream, "edgews-client")
+            if not course.uri.secure:
+                return Stream(sock)
+            context = tls.create_default_context() if self._ssl is None else self._ssl
+            name = None if course.moved else self._server_hostname
+            return TlsStream(sock, context, server_side=False, server_hostname=name or course.uri.host)
         except BaseException:
-            stream.close()
+            sock.close()
             raise
-        try:
-            ws._start()
-            opened = ws._wait_open()
-        except BaseException:
-            ws._abort()
-            if ws._thread.is_alive():
-                ws._join()
-            raise
-        if opened:
-            return ws
-        assert ws.closed is not None
-        if isinstance(stream, TlsStream) and not stream.shaken and stream.error is not None:
-            raise stream.error
-        course.turn(ws.closed, ws.response)
-
-
-def _dial(course: Course, wish: str | bool | None) -> socket.socket:
-    uri = course.uri
-    if proxy := proxy_for(uri, wish):
-        return tunnel(proxy, uri, course.deadline)
-    return dial(uri.host, uri.port, course.deadline)
-
-
-def _stream(
-    sock: socket.socket, course: Course, ssl: tls.SSLContext | None, server_hostname: str | None
-) -> Stream:
-    try:
-        if not course.uri.secure:
-            return Stream(sock)
-        context = tls.create_default_context() if ssl is None else ssl
-        name = None if course.moved else server_hostname
-        return TlsStream(sock, context, server_side=False, server_hostname=name or course.uri.host)
-    except BaseException:
-        sock.close()
-        raise

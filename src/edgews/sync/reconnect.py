@@ -13,7 +13,7 @@ from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.requests import ClientArguments, check_lasting
 from edgews.uri import URI
 
-from .client import connect
+from .client import Opening
 from .websocket import WebSocket
 
 
@@ -55,8 +55,7 @@ class reconnect:
         **arguments: Unpack[Arguments],
     ) -> None:
         check_lasting(arguments)
-        self._uri = uri
-        self._arguments = arguments
+        self._opening = Opening(uri, **arguments)
         self._attempts = Attempts(backoff, on_attempt)
         self._entered = False
         self._ws: WebSocket | None = None
@@ -84,7 +83,7 @@ class reconnect:
             time.sleep(self._attempts.ended(time.monotonic()))
         while True:
             try:
-                self._ws = connect(self._uri, **self._arguments)
+                self._ws = self._opening.open()
             except Exception as error:
                 time.sleep(self._attempts.failed(error, time.time()))
             else:
