@@ -86,11 +86,6 @@ def test_and_so_is_the_time_for_redirects(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(servers) == 2
 
 
-def test_a_loop_needs_a_block() -> None:
-    with pytest.raises(TypeError, match="use reconnect"):
-        aiter(connect("ws://server.example/"))  # type: ignore[type-var]
-
-
 def served(test: Callable[[str, list[Disconnected | None]], Awaitable[None]]) -> None:
     """Run a test with the URI of a server, which notes how its connections ended."""
     ended: list[Disconnected | None] = []

@@ -20,7 +20,7 @@ from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
-from edgews.requests import ClientOptions
+from edgews.requests import ClientOptions, check_lasting
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, as_uri
 
@@ -143,8 +143,7 @@ class connect:
         await self._ws.__aexit__(kind, error, trace)
 
     async def __aiter__(self) -> AsyncGenerator[WebSocket, None]:
-        if self._sock is not None:
-            raise TypeError("a socket is good for one connection; leave it out to connect again")
+        check_lasting({"sock": self._sock})
         connections = Connections(self._open, Attempts(self._backoff, self._on_attempt))
         try:
             while True:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import ssl as tls
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import NoReturn
 
 import trio
 
+from edgews.attempts import Attempt, Attempts, check_attempts
+from edgews.backoff import DEFAULT_BACKOFF, Backoff
 from edgews.endpoints import check_client
 from edgews.events import Delivery
 from edgews.extensions import PerMessageDeflate
 from edgews.headers import HeadersLike
 from edgews.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from edgews.redirects import Course, Reach
-from edgews.requests import ClientOptions
+from edgews.requests import ClientOptions, check_lasting
 from edgews.tunnels import proxy_for
 from edgews.uri import URI, as_uri
 
 from .blocks import leave
+from .connections import Connections, Loop
 from .streams import check_stream
 from .tunnel import tunnel
 from .websocket import WebSocket
@@ -28,8 +30,11 @@ from .websocket import WebSocket
 class connect:
     """Open a connection to a server for a block: `async with connect(uri) as ws`.
 
-    An exception that leaves the block leaves it as it is, in no group. To connect again and again there is
-    `reconnect`.
+    An exception that leaves the block leaves it as it is, in no group.
+
+    `async for ws in connect(uri)` connects again and again, as `reconnect` does, but without its block: when
+    the loop is left, a system task of trio closes the last connection, soon afterwards or at the end of the
+    run.
 
     Args:
         uri: `ws://` or `wss://`; a user and password in it are sent as Basic credentials.
@@ -54,6 +59,8 @@ class connect:
             together.
         limits: sizes in bytes.
         timeouts: times in seconds. `Timeouts.open` holds for everything up to the open connection.
+        backoff: how long `async for` waits before the next attempt.
+        on_attempt: called before each of these waits; what it raises ends the loop.
 
     Raises:
         InvalidValueError: a URI, subprotocol, field or cookie that may not be sent.
@@ -83,6 +90,8 @@ class connect:
         delivery: Delivery = Delivery.MESSAGES,
         limits: Limits = DEFAULT_LIMITS,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        backoff: Backoff = DEFAULT_BACKOFF,
+        on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
         self._uri = as_uri(uri)
         if stream is not None and (ssl is not None or server_hostname is not None):
@@ -96,6 +105,7 @@ class connect:
             redirects=redirects,
             streams={"stream": stream},
         )
+        check_attempts(backoff, on_attempt)
         self._ssl = ssl
         self._server_hostname = server_hostname
         self._stream = stream
@@ -111,6 +121,8 @@ class connect:
             limits=limits,
             timeouts=timeouts,
         )
+        self._backoff = backoff
+        self._on_attempt = on_attempt
 
     async def __aenter__(self) -> WebSocket:
         self._manager = trio.open_nursery()
@@ -127,8 +139,9 @@ class connect:
     ) -> None:
         await leave(self._manager, error, self._ws._leave(error))
 
-    def __aiter__(self) -> NoReturn:
-        raise TypeError("a loop cannot end its last connection in time on trio; use reconnect")
+    def __aiter__(self) -> Loop:
+        check_lasting({"stream": self._stream})
+        return Loop(Connections(self._connect, Attempts(self._backoff, self._on_attempt)))
 
     async def _connect(self, nursery: trio.Nursery) -> WebSocket:
         reach = Reach.ANYWHERE if self._stream is None else Reach.NOWHERE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl as tls
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Unpack
@@ -17,6 +16,7 @@ from edgews.uri import URI
 
 from .blocks import leave
 from .client import connect
+from .connections import Connections
 from .websocket import WebSocket
 
 
@@ -58,10 +58,9 @@ class reconnect:
         **arguments: Unpack[Arguments],
     ) -> None:
         check_lasting(arguments)
-        self._opening = connect(uri, **arguments)
-        self._attempts = Attempts(backoff, on_attempt)
+        opening = connect(uri, **arguments)
+        self._connections = Connections(opening._connect, Attempts(backoff, on_attempt))
         self._nursery: trio.Nursery | None = None
-        self._ws: WebSocket | None = None
 
     async def __aenter__(self) -> reconnect:
         self._manager = trio.open_nursery()
@@ -71,8 +70,8 @@ class reconnect:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        ws, self._ws, self._nursery = self._ws, None, None
-        await leave(self._manager, error, None if ws is None else ws._leave(error))
+        self._nursery = None
+        await leave(self._manager, error, self._connections.leave(error))
 
     def __aiter__(self) -> reconnect:
         return self
@@ -80,15 +79,4 @@ class reconnect:
     async def __anext__(self) -> WebSocket:
         if self._nursery is None:
             raise RuntimeError("the loop stands in a block: async with reconnect(...) as connections")
-        if self._ws is not None:
-            await self._ws.close()
-            self._ws = None
-            await trio.sleep(self._attempts.ended(trio.current_time()))
-        while True:
-            try:
-                self._ws = await self._opening._connect(self._nursery)
-            except Exception as error:
-                await trio.sleep(self._attempts.failed(error, time.time()))
-            else:
-                self._attempts.opened(trio.current_time())
-                return self._ws
+        return await self._connections.next(self._nursery)
