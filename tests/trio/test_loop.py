@@ -80,10 +80,14 @@ async def test_each_turn_has_a_connection() -> None:
 async def test_what_a_turn_raises_ends_the_loop_and_its_connection() -> None:
     async with logged() as (log, address):
         with pytest.raises(ZeroDivisionError):
-            async for _ in connect(address):
-                raise ZeroDivisionError
+            await _fail_in(connect(address))
         await log.until(1)
         assert log.codes == [1000]
+
+
+async def _fail_in(connecting: connect) -> None:
+    async for _ in connecting:
+        raise ZeroDivisionError
 
 
 @in_time
@@ -127,8 +131,7 @@ async def test_an_answer_that_stays_the_same_ends_the_loop() -> None:
         (listener,) = server.listeners
         assert isinstance(listener, trio.SocketListener)
         with pytest.raises(InvalidHandshake, match="404"):
-            async for _ in connect(f"ws://{HOST}:{listener.socket.getsockname()[1]}/"):
-                raise AssertionError("it is open")
+            await _fail_in(connect(f"ws://{HOST}:{listener.socket.getsockname()[1]}/"))
 
 
 def test_a_loop_that_is_not_left_ends_with_the_run() -> None:
