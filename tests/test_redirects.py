@@ -223,6 +223,7 @@ def test_a_connection_that_ended_without_an_answer_is_no_redirect() -> None:
         (["/a", "/b"], "more than one"),
         (["/a b"], "space"),
         (["\\\\evil.example\\"], "backslash"),
+        (["http://evil..example/"], "empty or too long"),
         (["ftp://a.example/"], "leads to ftp:"),
         (["javascript:alert(1)"], "leads to javascript:"),
         (["http://[::1/"], "malformed"),

@@ -61,6 +61,10 @@ def test_every_part_is_found(scheme, userinfo, host, port, path, query):
 @example("ws://a:99999")
 @example("ws://\u2100/")
 @example("ws://" + "ä" * 80)
+@example("ws://" + "a" * 64)
+@example("ws://" + "a" * 63 + ".")
+@example("ws://a..b")
+@example("ws://.")
 def test_any_text_is_a_uri_or_a_local_error(text):
     try:
         uri = parse_uri(text)
@@ -70,6 +74,8 @@ def test_any_text_is_a_uri_or_a_local_error(text):
     assert re.fullmatch(r"/[!-~]*", uri.target)
     assert "#" not in uri.target
     assert uri.host.isascii()
+    # As it is done to look it up.
+    uri.host.encode("idna")
     assert 0 < uri.port < 65536
     assert field_fault("Host", uri.host_header) is None
     again = f"{'wss' if uri.secure else 'ws'}://{uri.host_header}{uri.target}"

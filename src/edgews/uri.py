@@ -20,6 +20,8 @@ _NOT_IN_URI = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 _NAME = r"\w\-.~!$&'()*+,;=%\x80-\U0010ffff"
 _AUTHORITY = re.compile(rf"(?:[{_NAME}:]*@)?(?:\[[^\[\]]+\]|[{_NAME}]+)(?::\d*)?")
 _HOST = re.compile(rf"[{_NAME}:]+")
+# A last empty one is the root's. RFC 1034 §3.1.
+_LABELS = re.compile(r"(?:[^.]{1,63}\.)*[^.]{0,63}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -103,6 +105,8 @@ def parse_uri(uri: str) -> URI:
     # What an international name becomes may be no name at all: U+00B4 has a space in it.
     if not _HOST.fullmatch(host):
         raise InvalidValueError(f"URI {uri!r} has a host name that cannot be encoded")
+    if not _LABELS.fullmatch(host):
+        raise InvalidValueError(f"URI {uri!r} has a host name with a part that is empty or too long")
     target = quote(parts.path or "/", safe=_TARGET_SAFE)
     if parts.query or uri.endswith("?"):
         target += "?" + quote(parts.query, safe=_TARGET_SAFE)
