@@ -14,7 +14,7 @@ from edgews.outcomes import InvalidHandshake
 from tests import wire
 from tests.contract.drivers import PATIENCE, Driver, Serving
 from tests.contract.peers import opened, raw_client, raw_server
-from tests.raw import Raw
+from tests.raw import Raw, deaf_port
 from tests.sync.harness import HOST, client_context, server_context
 
 # The second is for tests whose peer has to say something in time.
@@ -298,3 +298,16 @@ async def test_a_port_that_is_taken(d: Driver) -> None:
             with pytest.raises(OSError, match="in use"):
                 async with d.serving(d.echo, port=server.address[1], reuse_port=reuse_port):
                     pass
+
+
+async def test_nobody_listens(d: Driver) -> None:
+    """The reason is told, and not only that there is one."""
+    with deaf_port() as port, pytest.raises(ConnectionRefusedError):
+        async with d.connecting(f"ws://{HOST}:{port}/"):
+            raise AssertionError("it is open")
+
+
+@pytest.mark.parametrize("port", [None, 0])
+async def test_the_system_chooses_a_port(d: Driver, port: int | None) -> None:
+    async with d.serving(d.echo, port=port) as server, d.connecting(server.uri()) as ws:
+        assert ws.closed is None

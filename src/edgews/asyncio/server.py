@@ -231,8 +231,8 @@ class serve:
     Args:
         handler: called with each open connection, in a task of its own. The connection is closed with 1000
             when it returns, with 1011 when it raises.
-        host: a name or address, or several; None stands for every address.
-        port: 0 lets the system choose; `Server.sockets` tell.
+        host: a name or address, or several; None and an empty one stand for every address.
+        port: None and 0 let the system choose; `Server.sockets` tell.
         sock: a listening socket to use instead.
         path: of a Unix socket to listen on instead.
         ssl: the context for TLS, None for none.
@@ -266,7 +266,7 @@ class serve:
         sock: socket.socket | None = None,
         path: str | None = None,
         ssl: tls.SSLContext | None = None,
-        reuse_port: bool | None = None,
+        reuse_port: bool = False,
         backlog: int = 100,
         process_request: Callable[[Request], Response | Awaitable[Response | None] | None] | None = None,
         subprotocols: Sequence[str] = (),
@@ -281,8 +281,7 @@ class serve:
         check("sock", sock, (socket.socket, NoneType), "a socket or None")
         check("path", path, (str, PathLike, NoneType), "a str or None")
         check_server(handler, host, port, ssl=ssl, several=True, streams={"sock": sock, "path": path})
-        if reuse_port is not None:
-            check_flag("reuse_port", reuse_port)
+        check_flag("reuse_port", reuse_port)
         check_size("backlog", backlog, 0)
         self._handler = handler
         self._path = path
@@ -290,7 +289,7 @@ class serve:
         if ssl is not None:
             self._listen |= tls_timeouts(timeouts)
         if path is None and sock is None:
-            self._listen |= {"host": host, "port": port, "reuse_port": reuse_port}
+            self._listen |= {"host": host, "port": port or 0, "reuse_port": reuse_port}
         self._options = ServerOptions(
             process_request=process_request,
             subprotocols=subprotocols,

@@ -284,8 +284,9 @@ def serve(
     Args:
         handler: called with each open connection, on a thread of its own. The connection is closed with 1000
             when it returns, with 1011 when it raises.
-        host: a name or address; None and an empty one stand for every address.
-        port: 0 lets the system choose; `Server.address` tells.
+        host: an address, or a name, which stands for its first address; None and an empty one stand for
+            every address of one family, IPv4 unless the system prefers the other.
+        port: None and 0 let the system choose; `Server.address` tells.
         sock: a listening socket to use instead, which then belongs to the server.
         ssl: the context for TLS, None for none.
         reuse_port: share the port with other processes.

@@ -22,7 +22,7 @@ from edgews.uri import URI, as_uri
 
 from .blocks import leave
 from .connections import Connections, Loop
-from .streams import check_stream
+from .streams import check_stream, dial
 from .tunnel import tunnel
 from .websocket import WebSocket
 
@@ -176,7 +176,7 @@ class connect:
         if proxy := proxy_for(uri, self._proxy):
             stream = await tunnel(proxy, uri)
         else:
-            stream = await trio.open_tcp_stream(uri.host, uri.port)
+            stream = await dial(uri.host, uri.port)
         if not uri.secure:
             return stream
         name = None if course.moved else self._server_hostname

@@ -38,8 +38,8 @@ class serve:
     Args:
         handler: called with each open connection, in a task of its own. The connection is closed with 1000
             when it returns, with 1011 when it raises.
-        host: a name or address; None stands for every address.
-        port: 0 lets the system choose; `listeners` tell.
+        host: a name or address; None and an empty one stand for every address.
+        port: None and 0 let the system choose; `listeners` tell.
         listeners: of any kind, to use instead; they then belong to the server.
         ssl: the context for TLS, None for none.
         reuse_port: share the port with other processes.
@@ -69,7 +69,7 @@ class serve:
         self,
         handler: Callable[[WebSocket], Awaitable[None]],
         host: str | None = None,
-        port: int = 0,
+        port: int | None = None,
         *,
         listeners: Sequence[trio.abc.Listener[Any]] | None = None,
         ssl: tls.SSLContext | None = None,
@@ -89,8 +89,8 @@ class serve:
             check_several("listeners", listeners, "several listeners")
         check_flag("reuse_port", reuse_port)
         self._handler = handler
-        self._host = host
-        self._port = port
+        self._host = host or None
+        self._port = port or 0
         self.listeners: list[trio.abc.Listener[Any]] = list(listeners or ())
         self._ssl = ssl
         self._reuse_port = reuse_port

@@ -87,6 +87,24 @@ def with_patience(stream: trio.abc.Stream, patience: float) -> trio.abc.Stream:
     return stream
 
 
+async def dial(host: str, port: int) -> trio.SocketStream:
+    """Return a stream that is connected.
+
+    Raises:
+        OSError: no address answers; it is what the last one has failed with.
+    """
+    try:
+        return await trio.open_tcp_stream(host, port)
+    except OSError as error:
+        # trio says that all have failed, and has the reasons behind that.
+        reason = error.__cause__
+        while isinstance(reason, BaseExceptionGroup):
+            reason = reason.exceptions[-1]
+        if isinstance(reason, OSError):
+            raise reason from None
+        raise
+
+
 def addresses(stream: trio.abc.Stream) -> tuple[Any, Any]:
     """Return our address and the peer's, as the `socket` module gives them; None where there is none."""
     below: Any = stream

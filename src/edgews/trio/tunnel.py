@@ -10,6 +10,8 @@ from edgews.proxies import Proxy
 from edgews.tunnels import NEVER, complete, exactly, explained, tunneller
 from edgews.uri import URI
 
+from .streams import dial
+
 
 async def tunnel(proxy: Proxy, uri: URI) -> trio.SocketStream:
     """Return a stream that leads to the server.
@@ -34,7 +36,7 @@ class _Way:
         self._proxy = proxy
 
     async def connect(self, **_: Any) -> _Way:
-        self.stream = await trio.open_tcp_stream(self._proxy.host, self._proxy.port)
+        self.stream = await dial(self._proxy.host, self._proxy.port)
         return self
 
     async def write(self, data: bytes) -> None:
