@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from typing import Any
 
@@ -267,14 +266,6 @@ class TestTls:
             with pytest.raises(InvalidHandshake):
                 async with d.connecting(server.uri()):
                     pass
-
-
-async def test_nobody_listens(d: Driver) -> None:
-    with socket.create_server((HOST, 0)) as listener:
-        address = listener.getsockname()
-    with pytest.raises(OSError, match=r"refused|failed|Connect"):
-        async with d.connecting(f"ws://{HOST}:{address[1]}/"):
-            pass
 
 
 async def test_two_servers_share_a_port(d: Driver) -> None:
