@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from math import inf
 from typing import Any
@@ -41,6 +42,10 @@ class TestShutdown:
 
     def setup_method(self) -> None:
         self.waiting: list[Any] = []
+
+    def teardown_method(self) -> None:
+        # The runner keeps what a test was called on, and others count what is left of connections.
+        self.waiting.clear()
 
     async def stay(self, d: Driver, uri: str) -> Disconnected:
         async with d.connecting(uri) as ws:
@@ -139,6 +144,25 @@ class TestShutdown:
             for client in clients:
                 assert told(await client.join())[:3] == (1001, "", True)
         assert len(ends) == 5
+
+    @pytest.mark.parametrize("askers", [1, 3])
+    async def test_that_handlers_ask_for(self, d: Driver, askers: int) -> None:
+        """They wait for all others, and nobody waits for ever."""
+
+        async def handler(ws: Any) -> None:
+            async for message in d.messages(ws):
+                await d.send(ws, message)
+                if message == "enough":
+                    await server.close()
+
+        async with d.serving(handler) as server:
+            clients = [d.spawn(self.stay, d, server.uri()) for _ in range(3)]
+            await d.until(lambda: len(self.waiting) == 3)
+            for ws in self.waiting[:askers]:
+                with suppress(ConnectionClosed):
+                    await d.send(ws, "enough")
+            for client in clients:
+                assert told(await client.join())[:3] == (1001, "", True)
 
     async def test_drops_who_has_not_asked_yet(self, d: Driver) -> None:
         entered = d.event()

@@ -45,8 +45,10 @@ class Server:
         self._connections: set[WebSocket] = set()
         # Those among them that are open, in order.
         self._open: dict[WebSocket, None] = {}
-        # There while somebody waits until no connection is left.
-        self._empty: asyncio.Future[None] | None = None
+        # There while somebody waits until there are fewer.
+        self._fewer: asyncio.Future[None] | None = None
+        # Handlers that wait for all others to end.
+        self._closers: set[asyncio.Task[Any]] = set()
         self._closing = False
 
     @property
@@ -80,7 +82,8 @@ class Server:
     ) -> None:
         """Stop accepting, close every connection, and wait until they and their handlers are gone.
 
-        Connections that are not open yet are dropped at once.
+        Connections that are not open yet are dropped at once. A handler may call it too: its own end is not
+        waited for then, only that of its connection.
 
         Args:
             timeout: seconds after which connections that are still there are dropped and handlers cancelled,
@@ -117,16 +120,34 @@ class Server:
         except TimeoutError:
             for ws in list(self._connections):
                 ws._abort()
-                if ws._task is not None:
+                if ws._task is not None and ws._task is not asyncio.current_task():
                     ws._task.cancel()
             await self.wait_closed()
 
     async def wait_closed(self) -> None:
-        """Wait until no connection is left."""
-        while self._connections:
-            if self._empty is None:
-                self._empty = self._loop.create_future()
-            await asyncio.shield(self._empty)
+        """Wait until no connection is left, and no handler but those that wait here themselves."""
+        task = asyncio.current_task()
+        if task is None or all(ws._task is not task for ws in self._connections):
+            while self._connections:
+                await self._wait_fewer()
+            return
+        self._closers.add(task)
+        self._tell_fewer()
+        try:
+            while any(ws._transport is not None or ws._task not in self._closers for ws in self._connections):
+                await self._wait_fewer()
+        finally:
+            self._closers.discard(task)
+
+    async def _wait_fewer(self) -> None:
+        if self._fewer is None:
+            self._fewer = self._loop.create_future()
+        await asyncio.shield(self._fewer)
+
+    def _tell_fewer(self) -> None:
+        if self._fewer is not None:
+            self._fewer.set_result(None)
+            self._fewer = None
 
     async def __aenter__(self) -> Server:
         return self
@@ -152,11 +173,9 @@ class Server:
         """Forget a connection whose stream and whose handler have both ended; the connection calls it."""
         if ws._transport is None:
             self._open.pop(ws, None)
-        if ws._transport is None and (ws._task is None or ws._task.done()):
-            self._connections.discard(ws)
-            if not self._connections and self._empty is not None:
-                self._empty.set_result(None)
-                self._empty = None
+            if ws._task is None or ws._task.done():
+                self._connections.discard(ws)
+            self._tell_fewer()
 
     def asked(self, ws: WebSocket) -> None:
         """Answer the request, or forget a connection that brought none; the connection calls it."""
