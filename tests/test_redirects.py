@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edgews import (
@@ -119,7 +119,17 @@ def origin(url: str) -> tuple[bool, str | None, int]:
     return secure, parts.hostname, parts.port or (443 if secure else 80)
 
 
+def nowhere(url: str) -> bool:
+    """Whether the host is a name that cannot be looked up."""
+    try:
+        (urlsplit(url).hostname or "").encode("idna")
+    except UnicodeError:
+        return True
+    return False
+
+
 @given(uris, locations)
+@example("ws://a.example/", "//..")
 def test_a_location_is_resolved_as_any_link_is(uri: str, location: str) -> None:
     """The oracle: `urljoin` on the names of HTTP. RFC 9110 §10.2.2."""
     it = course(uri)
@@ -128,7 +138,7 @@ def test_a_location_is_resolved_as_any_link_is(uri: str, location: str) -> None:
     try:
         answer(it, 302, location)
     except InvalidHandshake as error:
-        assert "circle" in str(error) or (origin(uri)[0] and not origin(joined)[0])  # noqa: PT017
+        assert "circle" in str(error) or (origin(uri)[0] and not origin(joined)[0]) or nowhere(joined)  # noqa: PT017
         assert it.uri == before
         return
     assert (it.uri.secure, it.uri.host.lower(), it.uri.port) == origin(joined)
