@@ -259,6 +259,18 @@ def test_drain_has_a_hard_end():
         silent.close()
 
 
+def test_an_origin_that_answers_nothing_keeps_no_client_from_its_close():
+    with Origin() as origin, running(origin.uri) as gateway, tunnel(gateway, origin) as (client, server):
+        draining = asyncio.run_coroutine_threadsafe(gateway.gateway.drain(6.0), gateway.loop)
+        opcode, payload = client.read_frame()
+        assert (opcode, wire.close_code(payload)) == (wire.CLOSE, 1001)
+        client.send(wire.close(1001))
+        assert client.read_rest() == b""
+        draining.result(TIMEOUT)
+        assert server.read_frame() is not None
+        assert gateway.last("end")["why"] == "drain"
+
+
 # Choosing an origin
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -409,14 +410,14 @@ class Proxied(Relayed):
             self.origin_stream.abort()
         self.client.close()
 
-    def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
-        """End the connection for a reason of the gateway's."""
+    def finish(self, code: int, reason: str, why: Why = Why.GATEWAY, *, patience: float = math.inf) -> None:
+        """End the connection for a reason of the gateway's; see `Tunnel.finish`."""
         if self.plain is not None:
             self.plain.keep = False
         elif self.tunnel is None:
             self._hung_up()
         else:
-            self.tunnel.finish(code, reason, self.loop.time(), why=why)
+            self.tunnel.finish(code, reason, self.loop.time(), why=why, patience=patience)
             self._advance()
 
     def abort(self) -> None:
