@@ -196,7 +196,7 @@ class Plain:
 
     def hung_up(self) -> None:
         """Give the request up: nobody is there any more who could get the answer."""
-        self.failure = HUNG_UP
+        self.failure = self.failure or HUNG_UP
 
     def _fail(self, failure: Failure) -> None:
         """Give the request up for what the client has done."""
