@@ -113,6 +113,54 @@ def test_tables_that_do_not_fit_together():
     assert faults(few) == ["x.toml:1: max_connections: 4 or more: connections lets so many in"]
 
 
+def test_what_nothing_would_come_of_is_a_fault():
+    text = """
+[[listen]]
+address = ":81"
+proxy_protocol = ["10.0.0.0/8", "unix"]
+[[listen]]
+address = "unix:/run/x"
+proxy_protocol = ["unix",
+  "10.0.0.0/8"]
+[[route]]
+path = "/unused"
+origins = ["ws://a"]
+ca = "ca.pem"
+http = false
+max_body_size = 1
+[route.health]
+path = "/well"
+"""
+    at = GOOD.count("\n")
+    assert faults(GOOD + text) == [
+        f"x.toml:{at + 4}: listen[2].proxy_protocol[1]: a network, for this is no Unix socket",
+        f'x.toml:{at + 7}: listen[3].proxy_protocol[1]: "unix", for this is a Unix socket',
+        f"x.toml:{at + 12}: route[1].ca: no such key without an origin of wss://",
+        f"x.toml:{at + 14}: route[1].max_body_size: no such key where http is false",
+        f'x.toml:{at + 16}: route[1].health.path: no such key where kind is "tcp": it asks for nothing',
+    ]
+
+
+def test_what_is_of_use_is_none():
+    text = """
+[[route]]
+path = "/used"
+origins = ["ws://a", "wss://b"]
+ca = "ca.pem"
+max_body_size = 1
+[route.health]
+kind = "http"
+path = "/well"
+[[route]]
+path = "/open"
+origins = ["ws://a"]
+http = false
+[route.health]
+rise = 1
+"""
+    assert parse_config(GOOD + text).route[1].ca == "ca.pem"
+
+
 def test_a_route_cannot_pass_what_rules_have_to_see():
     text = """
 [[route]]
@@ -169,6 +217,8 @@ action = "block"
         ("loop = 'trio'", "x.toml:1: loop: expected one of 'auto', 'asyncio' or 'uvloop'"),
         ("max_connections = 1.5", "x.toml:1: max_connections: expected a whole number"),
         ("max_header_size = 99999999999999", "x.toml:1: max_header_size: expected at most"),
+        ('access_log = ""', 'x.toml:1: access_log: expected a file, "-" for the standard output, or "off"'),
+        ('[[route]]\npath = "/a/*"', "x.toml:2: route[0].path: expected a path without * at its end"),
         ("open_timeout = inf", "x.toml:1: open_timeout: expected less than"),
         ("open_timeout = nan", "x.toml:1: open_timeout: expected "),
     ],
@@ -209,6 +259,9 @@ def test_files(tmp_path):
     assert load_config(good) == parse_config(GOOD, str(good))
     assert load_config(good).file == str(good)
     assert load_config(good).fault(("listen", 1, "key"), "x") == Fault(10, "listen[1].key", "x")
+    marked = tmp_path / "marked.toml"
+    marked.write_text(GOOD, "utf-8-sig")
+    assert load_config(marked) == parse_config(GOOD, str(marked))
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"a = 1\nb = '\xe4'")
     with pytest.raises(ConfigError, match=r"latin.toml:2: TOML is written in UTF-8"):

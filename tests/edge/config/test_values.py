@@ -34,7 +34,8 @@ def test_what_is_no_address(text):
     [
         (values.Address, [":80", "unix:/run/x"], ["80", 80]),
         (values.Host, ["example.com", "*.example.com", "[::1]"], ["exa mple", "*", "a.*.b"]),
-        (values.Path, ["/", "/chat", "/a/b/"], ["chat", "/a//b", "/a?b", "/%61", "/a/../b"]),
+        (values.Path, ["/", "/chat", "/a/b/"], ["chat", "/a//b", "/a?b", "/%61", "/a/../b", "/a/*"]),
+        (values.LogText, ["-", "off", "/var/log/x"], ["", 1]),
         (
             values.FieldValues,
             [{}, {"X-A": "1", "Y": ""}],

@@ -608,3 +608,19 @@ def test_a_request_without_host_finds_the_route_for_every_host_alone() -> None:
     with running("ws://127.0.0.1:1", host="example.com") as gateway, Raw.connect(gateway.address) as client:
         client.send(b"GET / HTTP/1.0\r\n\r\n")
         assert client.read_rest().startswith(b"HTTP/1.1 404")
+
+
+@pytest.mark.parametrize(("codings", "status"), [("gzip, chunked", b"502"), ("Chunked", b"200")])
+def test_a_transfer_coding_that_nobody_asked_for_is_not_hidden(codings, status):
+    with Origin() as origin, asked(origin, request()) as (_, client, server):
+        server.send(f"HTTP/1.1 200 OK\r\nTransfer-Encoding: {codings}\r\n\r\n0\r\n\r\n".encode())
+        assert client.read_head().startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(("target", "sent"), [("/?", "/"), ("/a?", "/a"), ("/?a", "/?a"), ("/??", "/??")])
+def test_a_question_mark_with_nothing_behind_it_is_no_fault(target, sent):
+    with Origin() as origin, asked(origin, request(f"GET {target} HTTP/1.1")) as (_, client, server):
+        assert server.head.decode().startswith(f"GET {sent} HTTP/1.1\r\n")
+        server.send(answer())
+        assert client.read_head().startswith(b"HTTP/1.1 200 OK")
+        assert body(client) == b"hi"

@@ -78,7 +78,7 @@ def test_a_unix_socket(tmp_path: Path):
 
 
 def test_who_is_not_trusted_may_not_say_so():
-    with Origin() as origin, running(origin.uri, top=listen(peers=("192.0.2.0/24", "unix"))) as gateway:
+    with Origin() as origin, running(origin.uri, top=listen(peers=("192.0.2.0/24",))) as gateway:
         with Raw.connect(gateway.address) as client:
             client.send(LINE + wire.request())
             assert client.read_rest().startswith(b"HTTP/1.1 400")

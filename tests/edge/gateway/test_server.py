@@ -259,6 +259,58 @@ def test_drain_has_a_hard_end():
         silent.close()
 
 
+def test_an_origin_that_answers_nothing_keeps_no_client_from_its_close():
+    with Origin() as origin, running(origin.uri) as gateway, tunnel(gateway, origin) as (client, server):
+        draining = asyncio.run_coroutine_threadsafe(gateway.gateway.drain(6.0), gateway.loop)
+        opcode, payload = client.read_frame()
+        assert (opcode, wire.close_code(payload)) == (wire.CLOSE, 1001)
+        client.send(wire.close(1001))
+        assert client.read_rest() == b""
+        draining.result(TIMEOUT)
+        assert server.read_frame() is not None
+        assert gateway.last("end")["why"] == "drain"
+
+
+def test_who_waits_for_an_answer_is_told_of_the_drain():
+    with Origin() as origin, running(origin.uri) as gateway:
+        asking, waiting, silent = (Raw.connect(gateway.address) for _ in range(3))
+        asking.send(wire.request()[:20])
+        waiting.send(wire.request())
+        with origin.accept() as server:
+            known = gateway.gateway.connections
+            eventually(lambda: len(known) == 3, "all are known")
+            eventually(
+                lambda: any(one._reader is not None and one._reader.has_data for one in list(known)),
+                "the beginning of a request is read",
+            )
+            draining = asyncio.run_coroutine_threadsafe(gateway.gateway.drain(TIMEOUT), gateway.loop)
+            for client in (asking, waiting):
+                assert client.read_rest().startswith(b"HTTP/1.1 503 ")
+                client.close()
+            assert silent.read_rest() == b""
+            silent.close()
+            assert server.read_rest() == b""
+            draining.result(TIMEOUT)
+        refusal = next(record for record in gateway.records("refused") if record["target"] == "/chat")
+        assert (refusal["status"], refusal["cause"]) == (503, "draining")
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"])
+def test_a_plain_request_ends_with_a_drain(begun):
+    with Origin() as origin, running(origin.uri) as gateway, Raw.connect(gateway.address) as client:
+        client.send(b"GET /slow HTTP/1.1\r\nHost: example.com\r\n\r\n")
+        with origin.accept() as server:
+            server.send(begun)
+            if begun:
+                client.read_head()
+            gateway.call(gateway.gateway.drain(0.2))
+        event, status = ("request", 200) if begun else ("refused", 503)
+        record = gateway.last(event)
+        assert (record["status"], record["cause"]) == (status, "draining")
+        if not begun:
+            assert client.read_rest().startswith(b"HTTP/1.1 503 ")
+
+
 # Choosing an origin
 
 

@@ -206,5 +206,9 @@ def test_what_cannot_start(tmp_path, echo):
     process = Process("serve", "-c", str(file))
     assert process.wait() == 2
     assert "is there, and is no socket" in process.said[-1]
+    config(file, echo.uri, control=f"{tmp_path}/none/control.sock")
+    process = Process("serve", "-c", str(file))
+    assert process.wait() == 2
+    assert f"No such file or directory (control {tmp_path}/none/control.sock)" in process.said[-1]
     done = run("proxy", echo.uri, "--workers", "0")
     assert (done.returncode, b"workers: expected a whole number" in done.stderr) == (2, True)

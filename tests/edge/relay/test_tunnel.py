@@ -233,6 +233,20 @@ def test_silent_peers_are_pinged_and_their_pongs_stay_here():
     assert both.client.latency == both.origin.latency == 0.0
 
 
+def test_an_end_of_ours_may_wait_less_for_the_origin():
+    both = Both()
+    both.tunnel.finish(1001, "enough", both.now, patience=2.0)
+    both.look()
+    assert both.code(both.origin) == 1001
+    both.wait(1.9)
+    assert both.at(both.client) == []
+    both.wait(0.2)
+    assert both.code(both.client) == 1001
+    assert both.origin.transport is Transport.CLOSE
+    both.wait(both.tunnel.timeouts.close or 0)
+    assert both.tunnel.over
+
+
 def test_the_time_of_a_ping_is_measured():
     both = Both()
     both.wait(20.0)

@@ -133,7 +133,8 @@ def read_text(path: Path, kind: str) -> str:
         ConfigError: it cannot be read.
     """
     try:
-        return path.read_text("utf-8")
+        # Some editors begin a file with a mark of the encoding.
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise ConfigError(str(path), [Fault(0, "", f"cannot be read: {error.strerror}")]) from None
     except UnicodeDecodeError as error:

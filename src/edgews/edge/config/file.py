@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgews.edge.forwarding.proxypeers import UNIX
 from edgews.edge.policy.actions import Stage
 from edgews.edge.policy.connlimit import Kind
 
@@ -20,8 +21,8 @@ from .admin import half_a_certificate
 from .faults import ConfigError, Fault, fault_of, read_text
 from .policies import one_of
 from .positions import Path as KeyPath
-from .tables import DEFAULT_FILE, Config, Route
-from .values import known_keys
+from .tables import DEFAULT_FILE, Config, Listen, Route
+from .values import known_keys, parse_address
 
 _TOML_AT = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)")
 
@@ -83,6 +84,7 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
             found.append((("listen", at, "address"), "each address once"))
         addresses.add(listen.address)
         found += half_a_certificate(listen, ("listen", at))
+        found += _strangers(listen, ("listen", at))
     if config.admin is not None:
         found += admin_contradictions(config.admin, addresses)
     places: set[tuple[object, ...]] = set()
@@ -96,12 +98,33 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
         places.add(place)
         if route.max_frame_size is not None and route.max_frame_size > route.max_message_size:
             found.append((("route", at, "max_frame_size"), "at most max_message_size"))
+        found += _unused(route, ("route", at))
         found += _of_messages(config, route, ("route", at))
     found += policies.contradictions(config, {route.title for route in config.route})
     everybody = config.connections.limits().get(Kind.ALL)
     if everybody is not None and config.max_connections < (most := everybody.soft + everybody.burst):
         found.append((("max_connections",), f"{most} or more: connections lets so many in"))
     return found
+
+
+def _strangers(listen: Listen, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield the proxies that cannot come to an address: whoever lists them expects to be told of clients."""
+    local = isinstance(parse_address(listen.address), str)
+    for at, peer in enumerate(listen.proxy_protocol):
+        if local is not (peer == UNIX):
+            wish = '"unix", for this is a Unix socket' if local else "a network, for this is no Unix socket"
+            yield (*path, "proxy_protocol", at), wish
+
+
+def _unused(route: Route, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what a route says that nothing would come of."""
+    if route.ca is not None and not any(origin.secure for origin in route.parsed_origins()):
+        yield (*path, "ca"), "no such key without an origin of wss://"
+    health = route.health
+    if health is not None and health.kind == "tcp" and "path" in health.model_fields_set:
+        yield (*path, "health", "path"), 'no such key where kind is "tcp": it asks for nothing'
+    if not route.http and "max_body_size" in route.model_fields_set:
+        yield (*path, "max_body_size"), "no such key where http is false"
 
 
 def _of_messages(config: Config, route: Route, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -22,6 +22,7 @@ from .values import (
     FieldValues,
     HeaderPrefix,
     Host,
+    LogText,
     MaybeSeconds,
     OriginText,
     Path,
@@ -98,7 +99,7 @@ class Config(PolicyTables):
     listen: Annotated[list[Listen], Field(min_length=1)]
     route: Annotated[list[Route], Field(min_length=1)]
     admin: Admin | None = None
-    access_log: str = "-"
+    access_log: LogText = "-"
     header_prefix: HeaderPrefix = "X-Edgews-"
     open_timeout: Seconds = 10.0
     max_connections: Annotated[int, Field(ge=1)] = 10_000

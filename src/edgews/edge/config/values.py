@@ -36,6 +36,15 @@ def _path(value: str) -> str:
         raise ValueError("a path such as /chat, without escapes, queries and empty segments")
     if normalize(value).path != value:
         raise ValueError("a path without dot segments")
+    if value.endswith("*"):
+        # Everybody who writes this means what is so in any case, and no asterisk.
+        raise ValueError("a path without * at its end: all below it belongs to it")
+    return value
+
+
+def _log(value: str) -> str:
+    if not value:
+        raise ValueError('a file, "-" for the standard output, or "off"')
     return value
 
 
@@ -76,6 +85,7 @@ Host: TypeAlias = Annotated[str, AfterValidator(_host)]
 Path: TypeAlias = Annotated[str, AfterValidator(_path)]
 FieldValues: TypeAlias = Annotated[dict[str, str], AfterValidator(_fields)]
 OriginText: TypeAlias = Annotated[str, AfterValidator(_origin)]
+LogText: TypeAlias = Annotated[str, AfterValidator(_log)]
 HeaderPrefix: TypeAlias = Annotated[str, AfterValidator(_prefix)]
 
 

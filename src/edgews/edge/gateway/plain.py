@@ -173,6 +173,9 @@ class Plain:
         fields = Headers.of(
             (name.decode("latin-1"), value.decode("latin-1")) for name, value in response.raw_headers
         )
+        if any(value.strip().lower() != "chunked" for value in fields.get_all("Transfer-Encoding")):
+            # The field ends here, and the library leaves the coding on.
+            raise HandshakeError("it has a transfer coding that nobody asked for", status=0)
         passed_on = self.owner.passed_on(Response(response.status, fields))
         watch(response)
         client.write(exchange.head(passed_on, keep=self.keep))
@@ -196,7 +199,7 @@ class Plain:
 
     def hung_up(self) -> None:
         """Give the request up: nobody is there any more who could get the answer."""
-        self.failure = HUNG_UP
+        self.failure = self.failure or HUNG_UP
 
     def _fail(self, failure: Failure) -> None:
         """Give the request up for what the client has done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from edgews.events import Request, Response
 from edgews.handshake import check_request
 from edgews.http1 import RequestReader, encode_response
 
-from .failures import CROWDED, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure
+from .failures import CROWDED, DRAINING, FAULT, HUNG_UP, OPEN_TIMEOUT, answer_failure
 from .opening import Opening
 from .plain import Plain
 from .refusal import Refusal
@@ -409,20 +410,34 @@ class Proxied(Relayed):
             self.origin_stream.abort()
         self.client.close()
 
-    def finish(self, code: int, reason: str, why: Why = Why.GATEWAY) -> None:
-        """End the connection for a reason of the gateway's."""
+    def finish(self, code: int, reason: str, why: Why = Why.GATEWAY, *, patience: float = math.inf) -> None:
+        """End the connection for a reason of the gateway's; see `Tunnel.finish`."""
         if self.plain is not None:
             self.plain.keep = False
-        elif self.tunnel is None:
-            self._hung_up()
-        else:
-            self.tunnel.finish(code, reason, self.loop.time(), why=why)
+        elif self.tunnel is not None:
+            self.tunnel.finish(code, reason, self.loop.time(), why=why, patience=patience)
             self._advance()
+        elif self.refusal is None:
+            # An answer of the origin's has its own end.
+            self._turn_away()
+
+    def _turn_away(self) -> None:
+        """End a connection that is not open as the gateway stops; whoever began a request is told."""
+        if self._answered or (self._reader is not None and not self._reader.has_data):
+            self._hung_up()
+            return
+        if self._opening is not None:
+            self._opening.cancel()
+        self.refuse(DRAINING)
 
     def abort(self) -> None:
         """Drop everything now."""
         if self.tunnel is not None:
             self.tunnel.abort("dropped by the gateway")
+        elif self.plain is not None and self.plain.failure is None:
+            self.plain.failure = DRAINING
+            if not self.plain.exchange.answered:
+                self.client.write(encode_response(own_response(DRAINING)))
         self._hung_up()
         self.client.abort()
 

@@ -60,6 +60,8 @@ class Gateway:
         self.sharing = sharing
         self.draining = False
         self._leaving = False
+        # Of the drain.
+        self._end = 0.0
         self._empty: asyncio.Future[None] | None = None
         self.routes: tuple[Route, ...] = ()
         self._retired: list[Upstreams] = []
@@ -156,7 +158,7 @@ class Gateway:
                 if nothing had happened.
         """
         self.admission.close()
-        end = self.loop.time() + seconds
+        end = self._end = self.loop.time() + seconds
         self.draining = not handed_over
         left = list(self.listening.values())
         self.listening.clear()
@@ -202,7 +204,9 @@ class Gateway:
                 await asyncio.sleep(min(pause, 0.05))
 
     def _leave(self, proxied: Proxied) -> None:
-        proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down", Why.DRAIN)
+        # Of what is left, an origin that does not answer has one half, the client has the other.
+        patience = max(0.0, (self._end - self.loop.time()) / 2)
+        proxied.finish(CloseCode.GOING_AWAY, "the gateway is shutting down", Why.DRAIN, patience=patience)
 
     async def wait_empty(self) -> None:
         """Wait until no connection is left."""

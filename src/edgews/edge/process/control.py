@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -46,11 +47,18 @@ class Control:
         """Listen in the place of whoever did before.
 
         Raises:
-            OSError: that is not possible.
+            OSError: that is not possible; its text names the socket.
         """
+        try:
+            self._listen()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, f"{reason} (control {self._path})") from None
+
+    def _listen(self) -> None:
         with suppress(FileNotFoundError):
             if not stat.S_ISSOCK(os.lstat(self._path).st_mode):
-                raise OSError(f"{self._path} is there, and is no socket")
+                raise OSError(errno.EEXIST, "a file is there, and is no socket")
         beside = f"{self._path}.{os.getpid()}"
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

@@ -31,9 +31,10 @@ async def watch(
         timeout: how long it may take to answer, None for ever.
     """
     while True:
+        await asyncio.sleep(min(INTERVAL, timeout() or INTERVAL))
+        # A reload may have changed it meanwhile.
         seconds = timeout()
         patience = INTERVAL if seconds is None else seconds
-        await asyncio.sleep(min(INTERVAL, patience))
         if await _reports(worker, ledger, patience):
             continue
         if worker.gone or worker.leaving:

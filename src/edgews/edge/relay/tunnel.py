@@ -175,13 +175,24 @@ class Tunnel:
             return encode_close(self._end_code, self._end_reason)
         return encode_close(CloseCode.BAD_GATEWAY, reason)
 
-    def finish(self, code: int, reason: str, now: float, *, cause: str = "", why: Why = Why.GATEWAY) -> None:
+    def finish(
+        self,
+        code: int,
+        reason: str,
+        now: float,
+        *,
+        cause: str = "",
+        why: Why = Why.GATEWAY,
+        patience: float = math.inf,
+    ) -> None:
         """End the connection in order, for a reason of the gateway's.
 
         Args:
             code, reason: for the client.
             cause: a sentence for whoever runs the gateway, if not the reason.
             why: the same in a word.
+            patience: how long the client waits for the origin's end at most, in seconds; the close timeout
+                may be shorter.
         """
         if self.end is not None:
             return
@@ -190,6 +201,7 @@ class Tunnel:
         self.origin.scanner.keep_close = True
         self._tell(self.origin, encode_close(CloseCode.GOING_AWAY, reason))
         self._closing(now)
+        self._close_at = min(self._close_at, now + patience)
 
     def abort(self, cause: str) -> None:
         """Drop both streams now."""
