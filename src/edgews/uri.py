@@ -81,32 +81,35 @@ def parse_uri(uri: str) -> URI:
     RFC 6455 §3.
     """
     check("uri", uri, str, "a str")
+    shown = _shown(uri)
     if _NOT_IN_URI.search(uri):
-        raise InvalidValueError(f"URI {uri!r} has a space, a control character or a lone surrogate")
+        raise InvalidValueError(f"URI {shown!r} has a space, a control character or a lone surrogate")
     try:
         parts = urlsplit(uri)
         port = parts.port
     except ValueError as error:
-        raise InvalidValueError(f"URI {uri!r} is malformed: {error}") from None
+        # What a password with a slash in it is cut into is in the error.
+        why = "" if "@" in uri else f": {error}"
+        raise InvalidValueError(f"URI {shown!r} is malformed{why}") from None
     if parts.scheme not in _DEFAULT_PORTS:
-        raise InvalidValueError(f"URI {uri!r} must begin with ws:// or wss://")
+        raise InvalidValueError(f"URI {shown!r} must begin with ws:// or wss://")
     if not parts.hostname:
-        raise InvalidValueError(f"URI {uri!r} has no host")
+        raise InvalidValueError(f"URI {shown!r} has no host")
     if not _AUTHORITY.fullmatch(parts.netloc):
-        raise InvalidValueError(f"URI {uri!r} has a malformed user or host")
+        raise InvalidValueError(f"URI {shown!r} has a malformed user or host")
     if parts.fragment or uri.endswith("#"):
-        raise InvalidValueError(f"URI {uri!r} has a fragment, which WebSocket URIs may not have")
+        raise InvalidValueError(f"URI {shown!r} has a fragment, which WebSocket URIs may not have")
     if port == 0:
-        raise InvalidValueError(f"URI {uri!r} has port 0")
+        raise InvalidValueError(f"URI {shown!r} has port 0")
     try:
         host = parts.hostname.encode("idna" if not parts.hostname.isascii() else "ascii").decode()
     except UnicodeError:
         host = ""
     # What an international name becomes may be no name at all: U+00B4 has a space in it.
     if not _HOST.fullmatch(host):
-        raise InvalidValueError(f"URI {uri!r} has a host name that cannot be encoded")
+        raise InvalidValueError(f"URI {shown!r} has a host name that cannot be encoded")
     if not _LABELS.fullmatch(host):
-        raise InvalidValueError(f"URI {uri!r} has a host name with a part that is empty or too long")
+        raise InvalidValueError(f"URI {shown!r} has a host name with a part that is empty or too long")
     target = quote(parts.path or "/", safe=_TARGET_SAFE)
     if parts.query or uri.endswith("?"):
         target += "?" + quote(parts.query, safe=_TARGET_SAFE)
@@ -118,3 +121,11 @@ def parse_uri(uri: str) -> URI:
         None if parts.username is None else unquote(parts.username),
         None if parts.password is None else unquote(parts.password),
     )
+
+
+def _shown(uri: str) -> str:
+    """Return what of a URI may stand in an error, and so in a log: neither its user nor its query."""
+    before, at, behind = uri.rpartition("@")
+    scheme = before.partition(":")[0]
+    target, question, _ = behind.partition("?")
+    return (f"{scheme}://...@" if at else "") + target + ("?..." if question else "")
