@@ -182,8 +182,8 @@ def hang(raw: Raw) -> None:
 CASES: dict[str, Visit] = {
     "uri-scheme": http_scheme,
     "uri-unencrypted": unencrypted,
-    # An empty label is no name for any resolver.
-    "dns-no-such-host": lambda folder: examine("ws://a..example/"),
+    # A name of more than 255 octets is none for any resolver. RFC 1035 §2.3.4.
+    "dns-no-such-host": lambda folder: examine(f"ws://{'x' * 60}{('.' + 'x' * 60) * 4}/"),
     "dns-failed": no_resolver,
     "tcp-refused": refused,
     "tcp-timeout": unanswered_dial,
