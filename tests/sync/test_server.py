@@ -190,6 +190,47 @@ class TestServer:
                 assert ws.closed is not None
                 assert ws.closed.code == 1001
 
+    def test_whoever_shuts_down_meanwhile_waits_as_well(self) -> None:
+        held, release = threading.Event(), threading.Event()
+        seen: list[bool] = []
+
+        def hold(ws: WebSocket) -> None:
+            held.set()
+            release.wait(TIMEOUT)
+
+        def stop(server: Server) -> None:
+            server.shutdown()
+            seen.append(release.is_set())
+
+        with running(hold) as server, connect(uri(server)) as ws:
+            assert held.wait(TIMEOUT)
+            first = threading.Thread(target=stop, args=[server])
+            first.start()
+            # It has been told, so the first call is under way.
+            assert list(ws) == []
+            start = time.monotonic()
+            server.shutdown(0.05)
+            assert time.monotonic() - start >= 0.05
+            second = threading.Thread(target=stop, args=[server])
+            second.start()
+            release.set()
+            first.join(TIMEOUT)
+            second.join(TIMEOUT)
+        assert seen == [True, True]
+
+    def test_two_handlers_that_shut_down_do_not_wait_for_each_other(self) -> None:
+        servers: list[Server] = []
+        both = threading.Barrier(2, timeout=TIMEOUT)
+
+        def stop(ws: WebSocket) -> None:
+            both.wait()
+            servers[0].shutdown()
+
+        with running(stop) as server:
+            servers.append(server)
+            with connect(uri(server)) as one, connect(uri(server)) as other:
+                assert list(one) == list(other) == []
+
     def test_serves_once_at_a_time(self) -> None:
         with running(echo) as server:
             # Now it surely serves.

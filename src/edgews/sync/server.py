@@ -64,7 +64,7 @@ class Server:
         # Threads of connections; the connection is there once its socket is set up.
         self._threads: dict[threading.Thread, WebSocket | None] = {}
         self._serving = False
-        self._stopping = False
+        self._stopping = self._stopped = False
         self._poller = Poller(sock)
 
     @property
@@ -110,7 +110,8 @@ class Server:
 
         Connections that are not open yet are dropped at once. Handlers learn of it by `ConnectionClosed`.
         Nothing is left of the server afterwards: no descriptor, and no thread except of handlers that have
-        not returned. Any thread may call it, a handler's too.
+        not returned. Any thread may call it, a handler's too. Whoever calls it meanwhile waits for the end of
+        the first call, but no handler does.
 
         Args:
             timeout: seconds after which connections that are still there are dropped, whether they were told
@@ -127,12 +128,23 @@ class Server:
         check_timeout(timeout)
         encode_close(code, reason)
         spread_over(0, spread)
-        start = monotonic()
-        deadline = math.inf if timeout is None else start + timeout
         with self._lock:
             if self._stopping:
+                # A handler may be waited for itself.
+                if threading.current_thread() not in self._threads:
+                    self._changed.wait_for(lambda: self._stopped, timeout)
                 return
             self._stopping = True
+        try:
+            self._stop(monotonic(), math.inf if timeout is None else timeout, code, reason, spread)
+        finally:
+            with self._lock:
+                self._stopped = True
+                self._changed.notify_all()
+
+    def _stop(self, start: float, timeout: float, code: int, reason: str, spread: float) -> None:
+        deadline = start + timeout
+        with self._lock:
             self._poller.wake()
             self._changed.wait_for(lambda: not self._serving)
             self._sock.close()
