@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgews import Delivery, Headers, Limits, PerMessageDeflate, Request, Response, Timeouts
+from edgews import (
+    Delivery,
+    Headers,
+    InvalidValueError,
+    Limits,
+    PerMessageDeflate,
+    Request,
+    Response,
+    Timeouts,
+)
 from edgews.serving import FAILED, TOO_MANY, ServerOptions, decided, spread
 
 from .handshakes import GOOD
@@ -52,6 +61,12 @@ def test_a_server_takes_at_least_one_connection(count: int) -> None:
 def test_what_is_of_another_type_shows_before_anybody_comes(wish: dict[str, Any], fault: str) -> None:
     with pytest.raises(TypeError, match=fault):
         options(**wish)
+
+
+@pytest.mark.parametrize("names", [["a b"], [""], ["chat", "chat"], ["chät"]])
+def test_a_subprotocol_that_no_client_could_offer_shows_before_anybody_comes(names: list[str]) -> None:
+    with pytest.raises(InvalidValueError, match="subprotocols must be different tokens"):
+        options(subprotocols=names)
 
 
 def test_each_connection_is_made_as_the_options_say() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha1
 
 from .arguments import check_int, check_names, check_text
@@ -174,6 +174,18 @@ def _check_origin(values: list[str], origins: Sequence[str | None] | None) -> No
         raise HandshakeError(f"Origin {origin or '(none)'} is not allowed", status=403, header="Origin")
 
 
+def check_subprotocols(names: Collection[str]) -> None:
+    """Make sure that names of subprotocols can be sent.
+
+    Raises:
+        InvalidValueError: one is no token, or there twice.
+
+    RFC 6455 §4.1 (10.).
+    """
+    if len(set(names)) < len(names) or not all(map(is_token, names)):
+        raise InvalidValueError("subprotocols must be different tokens")
+
+
 def choose_subprotocol(request: Request, supported: Sequence[str]) -> str | None:
     """Return the first subprotocol that the client offers and the server supports, None if there is none.
 
@@ -320,8 +332,7 @@ def build_request(
     """
     check_text("origin", origin)
     check_names("subprotocols", subprotocols)
-    if len(set(subprotocols)) < len(subprotocols) or not all(map(is_token, subprotocols)):
-        raise InvalidValueError("subprotocols must be different tokens")
+    check_subprotocols(subprotocols)
     if not _TARGET.fullmatch(uri.target):
         raise InvalidValueError("the request target must be a path of visible ASCII characters")
     fields = [("Host", uri.host_header)]

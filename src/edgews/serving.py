@@ -9,7 +9,7 @@ from typing import Any, Final
 from .arguments import check_callable, check_names, check_seconds, check_size, wrong
 from .events import Delivery, Request, Response
 from .extensions import PerMessageDeflate
-from .handshake import choose_subprotocol
+from .handshake import check_subprotocols, choose_subprotocol
 from .headers import Headers
 from .limits import Limits, Timeouts
 from .server import ServerConnection
@@ -53,6 +53,7 @@ class ServerOptions:
         check_callable("process_request", self.process_request)
         check_callable("select_subprotocol", self.select_subprotocol)
         check_names("subprotocols", self.subprotocols)
+        check_subprotocols(self.subprotocols)
         check_size("max_connections", self.max_connections, 1)
         # What is wrong with the others shows here, and not when somebody comes.
         self.connection()
