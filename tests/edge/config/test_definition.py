@@ -221,6 +221,7 @@ listen = [{ address = ":80" }]
 [[route]]
 when = "http.host == 'a'"
 origins = ["ws://a"]
+name = "a"
 [[route]]
 path = "/b"
 when = "%s"
@@ -233,7 +234,7 @@ origins = ["ws://c"]
 def test_conditions_of_routes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = define(parse_config(ROUTES % "ssl", "x.toml"), read, {}).conditions
     assert [condition is None for condition in found] == [False, False, True]
-    with pytest.raises(ConfigError, match=r"x.toml:7: route\[1\].when: column 1: there is no field shl"):
+    with pytest.raises(ConfigError, match=r"x.toml:8: route\[1\].when: column 1: there is no field shl"):
         define(parse_config(ROUTES % "shl", "x.toml"), read, {})
     for name in ("cel", "edgews.edge.policy.cel", "edgews.edge.policy.rules"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -106,6 +106,22 @@ max_frame_size = 2097152
     ]
 
 
+def test_what_is_known_of_a_route_goes_by_its_name():
+    text = GOOD
+    for host, rest in (
+        ("a.example", ""),
+        ("b.example", 'name = "a.example/"\n'),
+        ("a.example", 'headers = { X = "1" }\n'),
+    ):
+        text += f'[[route]]\nhost = "{host}"\norigins = ["ws://a"]\n{rest}'
+    begin = GOOD.count("\n") + 1
+    assert faults(text) == [
+        f"x.toml:{begin + 6}: route[2].name: another name: an earlier route is called 'a.example/' as well",
+        f"x.toml:{begin + 7}: route[3]: a name: an earlier route is called 'a.example/' as well",
+    ]
+    parse_config(text.replace("headers", 'name = "c"\nheaders').replace("a.example/", "b"), "x.toml")
+
+
 def test_tables_that_do_not_fit_together():
     admin = '[admin]\naddress = "0.0.0.0:9901"\n'
     assert [fault.partition(": ")[2].partition(":")[0] for fault in faults(GOOD + admin)] == ["admin.address"]

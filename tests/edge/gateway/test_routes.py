@@ -43,6 +43,7 @@ origins = ["ws://a"]
 when = "http.hots == 'a'"
 [[route]]
 origins = ["ws://a"]
+name = "other"
 when = "http.host"
 [[rule]]
 name = "x"
@@ -56,4 +57,4 @@ expression = "nothing"
         "route[1].when: column 1: this is a value of the type str, not true or false",
         "rule[0].expression: column 1: there is no field nothing",
     ]
-    assert [fault.line for fault in caught.value.faults] == [5, 8, 12]
+    assert [fault.line for fault in caught.value.faults] == [5, 9, 13]

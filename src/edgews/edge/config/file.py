@@ -88,6 +88,7 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
     if config.admin is not None:
         found += admin_contradictions(config.admin, addresses)
     places: set[tuple[object, ...]] = set()
+    titles: set[str] = set()
     for at, route in enumerate(config.route):
         fields = frozenset((name.lower(), value) for name, value in route.headers.items())
         place = (route.host, route.path.rstrip("/"), fields, route.when)
@@ -95,7 +96,13 @@ def _contradictions(config: Config) -> list[tuple[KeyPath, str]]:
             found.append(
                 (("route", at), "another host, path, headers or when: an earlier route has the same")
             )
+        elif route.title in titles:
+            # What is known of its origins, and what it is limited to, goes by its name.
+            path = ("route", at, "name") if route.name else ("route", at)
+            wish = "another name" if route.name else "a name"
+            found.append((path, f"{wish}: an earlier route is called {route.title!r} as well"))
         places.add(place)
+        titles.add(route.title)
         if route.max_frame_size is not None and route.max_frame_size > route.max_message_size:
             found.append((("route", at, "max_frame_size"), "at most max_message_size"))
         found += _unused(route, ("route", at))
