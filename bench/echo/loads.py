@@ -147,7 +147,7 @@ def in_turn(
     servers: Mapping[str, Costly],
     rounds: int,
     work: Callable[[str], int],
-    prepare: Callable[[str], object] = len,
+    prepare: Callable[[str], object] | None = None,
 ) -> dict[str, float]:
     """Return the CPU seconds of a server for one piece of work, in the median of all rounds.
 
@@ -162,7 +162,8 @@ def in_turn(
     # The first round warms up.
     for turn in range(rounds + 1):
         for name in Random(turn).sample(list(servers), len(servers)):
-            prepare(name)
+            if prepare is not None:
+                prepare(name)
             before = servers[name].cpu()
             done = work(name)
             if turn:
